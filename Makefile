@@ -1,0 +1,89 @@
+# make run     the site, its worker and a local mailbox, on this machine     PORT=8123 make run
+# make test    the whole suite                                               make test ARGS="-k mailbox"
+# make check   format, lint, types, templates, translations, deployment settings
+# make smoke   five cases against a running site: `make run`, or any          make smoke URL=https://... KEY=nk_...
+# make chaos   everything is killed while mails are counted                  make chaos MINUTES=20
+# make outage  the mail server is dead for two minutes, then comes back
+# make seed    believable jobs by the million, to try the operators' pages   make seed N=5000000
+# make admin-bench  how quick those pages are then                           make admin-bench > docs/admin-at-scale.md
+# make prune-bench  does a job wait while 1,000,000 old ones are pruned?      make prune-bench OLD=100000 RATE=50
+# make bench   what recording a sign-in costs the person who waits          make bench N=200
+# make lock    pins the packages of requirements*.in                         make lock UPGRADE=--upgrade
+
+VENV ?= .venv
+PYTHON_IN = $(VENV)/bin/python
+BOOTSTRAP ?= scripts/bootstrap
+export VENV
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo smoke chaos outage test check format lock messages seed bench admin-bench prune-bench
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+run:
+	@$(BOOTSTRAP) requirements.txt
+	@DEBUG=$${DEBUG-1} exec $(PYTHON_IN) manage.py run
+
+demo:
+	@$(BOOTSTRAP) requirements.txt
+	@DEBUG=$${DEBUG-1} $(PYTHON_IN) manage.py migrate --verbosity 0
+	@DEBUG=$${DEBUG-1} exec $(PYTHON_IN) manage.py demo --new-passwords
+
+smoke:
+	@scripts/bootstrap requirements.txt
+	@PYTHON=$(PYTHON_IN) scripts/smoke.sh "$${URL:-http://127.0.0.1:$${PORT:-8000}}" "$${KEY:-$$(DEBUG=$${DEBUG-1} \
+		$(PYTHON_IN) manage.py create_api_key smoke --scope enqueue --scope read --scope admin --expires-days 1 2>/dev/null)}"
+
+test:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@VENV=$(VENV) scripts/test $(ARGS)
+
+MINUTES ?= 20
+chaos:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@$(PYTHON_IN) -m tests.chaos --minutes $(MINUTES) $(ARGS)
+
+outage:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@$(PYTHON_IN) -m tests.outage $(ARGS)
+
+check:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@VENV=$(VENV) scripts/check
+
+format:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format .
+
+messages:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@DEBUG=1 $(PYTHON_IN) manage.py makemessages -l mn --no-location --no-obsolete -i '.venv*' -i node_modules
+	@DEBUG=1 $(PYTHON_IN) manage.py compilemessages -l mn -i '.venv*' -i node_modules
+
+seed:
+	@$(BOOTSTRAP) requirements.txt
+	@DEBUG=$${DEBUG-1} $(PYTHON_IN) manage.py migrate --verbosity 0
+	@DEBUG=$${DEBUG-1} $(PYTHON_IN) manage.py seed --jobs $${N:-100000}
+
+admin-bench:
+	@$(BOOTSTRAP) requirements-dev.txt >&2
+	@$(PYTHON_IN) -m tests.admin_at_scale $(ARGS)
+
+bench:
+	@$(BOOTSTRAP) requirements.txt
+	@DEBUG=$${DEBUG-1} $(PYTHON_IN) manage.py migrate --verbosity 0
+	@DEBUG=$${DEBUG-1} $(PYTHON_IN) benchmarks/sign_in.py $${N:-100}
+
+prune-bench:
+	@$(BOOTSTRAP) requirements.txt
+	@$(PYTHON_IN) benchmarks/prune.py
+
+lock:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@$(PYTHON_IN) -m pip install --quiet --disable-pip-version-check uv
+	@$(COMPILE) requirements.in -o requirements.txt
+	@$(COMPILE) -c requirements.txt requirements-dev.in -o requirements-dev.txt
+	@$(COMPILE) -c requirements-dev.txt requirements-sqs.in -o requirements-sqs.txt
+
+COMPILE = $(PYTHON_IN) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 $(UPGRADE)

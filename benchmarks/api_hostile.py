@@ -1,0 +1,69 @@
+"""How long the API takes over hostile bodies.   usage: python -m benchmarks.api_hostile URL KEY [COUNT]
+
+Sends COUNT (10,000) of the bodies of tests/hostile_bodies.py over eight kept connections, and a
+10 MB body now and then; prints how many of each status came, and how long the answers took.
+"""
+
+import http.client
+import random
+import sys
+import threading
+import time
+from collections import Counter
+from urllib.parse import urlsplit
+
+from tests.hostile_bodies import hostile
+
+CONNECTIONS = 8
+HUGE = b"x" * 10_000_000
+PLACES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
+PATH = "/api/jobs/signin-notification"
+
+
+def ask(host: str, key: str, bodies: list[bytes], took: dict[str, list[float]], seen: Counter[int]) -> None:
+    """Sends `bodies` one after another; notes each answer's seconds and status."""
+    client = http.client.HTTPConnection(host, timeout=30)
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    for body in bodies:
+        started = time.perf_counter()
+        try:
+            client.request("POST", PATH, body, headers)
+            answer = client.getresponse()
+            answer.read()
+            seen[answer.status] += 1
+        except OSError:
+            seen[0] += 1
+            client.close()
+        took["10 MB" if body is HUGE else "others"].append(time.perf_counter() - started)
+    client.close()
+
+
+def at(seconds: list[float], share: float) -> float:
+    """The milliseconds that this share of the answers did not exceed."""
+    ordered = sorted(seconds)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000
+
+
+def main(url: str, key: str, count: str = "10000") -> None:
+    chance = random.Random(1)  # noqa: S311
+    bodies = [hostile(chance) for _ in range(int(count))]
+    bodies[:: max(1, len(bodies) // 20)] = [HUGE] * len(bodies[:: max(1, len(bodies) // 20)])
+    took: dict[str, list[float]] = {"10 MB": [], "others": []}
+    seen: Counter[int] = Counter()
+    host = urlsplit(url).netloc
+    parts = [(host, key, bodies[number::CONNECTIONS], took, seen) for number in range(CONNECTIONS)]
+    threads = [threading.Thread(target=ask, args=part) for part in parts]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    spent = time.perf_counter() - started
+    print(f"{len(bodies)} bodies in {spent:.1f} s ({len(bodies) / spent:.0f}/s)")
+    for kind, seconds in took.items():
+        print(f"{kind}: " + "  ".join(f"{name} {at(seconds, share):.1f} ms" for name, share in PLACES.items()))
+    print("statuses: " + "  ".join(f"{status}: {number}" for status, number in sorted(seen.items())))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,199 @@
+"""The courier: django-q2's ORM broker, with messages that become visible at their moment and a cluster that is woken.
+
+A message names a job and the attempt it is for, nothing else. It may be lost, doubled or late: the job's row is the
+truth, and `JobLog.objects.claim` refuses a message whose attempt is over.
+"""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection, models, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.module_loading import import_string
+from django_q.brokers.orm import ORM
+from django_q.conf import Conf
+from django_q.models import OrmQ
+from django_q.signing import BadSignature, SignedPackage
+from django_q.tasks import async_task
+
+from jobs import board
+from jobs.models import from_now
+
+log = structlog.get_logger("jobs.broker")
+
+CHANNEL = "jobs"
+SLICE = 0.5  # seconds: how soon the pusher sees that it should stop
+UNKNOWN_AGE = datetime(1970, 1, 1, tzinfo=UTC)  # of messages whose broker cannot tell: older than any job
+POLL = {"postgresql": 5.0, "sqlite": 0.2}  # seconds between looks when nobody wakes us
+
+
+def send(pk: int, attempt: int, delay: float = 0.0) -> None:
+    """Puts a message for attempt `attempt` of job `pk`, visible after `delay` seconds.
+
+    Inside a transaction it commits or rolls back with it; the cluster is woken after the commit.
+    """
+    send_many([(pk, attempt)], delay)
+
+
+def send_many(attempts: list[tuple[int, int]], delay: float = 0.0) -> None:
+    """`send` for many (pk, attempt) pairs, with one call to the clusters.
+
+    A broker outside our database gets its messages after the commit; if that fails, the reconciler sends others.
+    """
+    if not attempts:
+        return
+    if Courier.in_charge():
+        _put(attempts, delay)
+        transaction.on_commit(wake, robust=True)
+    else:
+        transaction.on_commit(lambda: _put(attempts, delay), robust=True)
+
+
+def _put(attempts: list[tuple[int, int]], delay: float) -> None:
+    courier = _courier()
+    courier.delay = delay
+    for pk, attempt in attempts:
+        async_task("jobs.worker.run", pk, attempt, broker=courier)
+
+
+def _courier() -> Any:
+    """The broker that Q_CLUSTER names; each of ours has `delay`, `waiting_since` and `acknowledge`."""
+    return import_string(Conf.BROKER_CLASS)()
+
+
+def wake() -> None:
+    """Tells listening clusters that there is something to look at. Outside a transaction only (TRAPS.md)."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"NOTIFY {CHANNEL}")
+
+
+def waiting_since() -> datetime | None:
+    """Since when the oldest visible message has been waiting; None when none is, UNKNOWN_AGE when nobody knows.
+
+    Messages are fetched in this order, so a job that was due before it has no message left.
+    """
+    return _courier().waiting_since()
+
+
+def forget(message: int | str) -> None:
+    """Deletes a message that has been dealt with, by the receipt that came with it."""
+    _courier().acknowledge(message)
+
+
+def readable(payload: str) -> bool:
+    """Whether a message is one of ours; another is no job's, so it is dropped and told."""
+    try:
+        return SignedPackage.loads(payload)["func"] == "jobs.worker.run"
+    except (BadSignature, TypeError, KeyError, ValueError):
+        log.error("message cannot be read, dropped")
+        return False
+
+
+class Courier(ORM):
+    """The broker named in Q_CLUSTER["broker_class"].
+
+    enqueue: a row visible after `delay` seconds. dequeue: up to `bulk` visible messages, oldest first, hidden from
+    others for `retry` seconds; waits at most SLICE seconds for one. A database that is away is waited for.
+    """
+
+    delay = 0.0
+
+    def __init__(self, list_key: str | None = None) -> None:
+        super().__init__(list_key)
+        self._look_at = 0.0  # time.monotonic() of the next look at the table
+        self._listening: Any = None  # the psycopg connection that LISTENs
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        self._look_at, self._listening = 0.0, None
+
+    def enqueue(self, task: str) -> int:
+        row = self.get_connection().create(key=self.list_key, payload=task, lock=from_now(self.delay))
+        return row.pk
+
+    def dequeue(self) -> list[tuple[int, str]]:
+        fetched: list[tuple[int, str]] = []
+        try:
+            if time.monotonic() < self._look_at and not self._woken(min(SLICE, self._look_at - time.monotonic())):
+                return fetched
+            self._listen()
+            fetched = self._fetch()
+            self._look_at = 0.0 if fetched else self._next_look()
+        except (DatabaseError, InterfaceError) as away:
+            log.warning("database away, messages cannot be fetched", error=str(away))
+            connection.close()
+            self._look_at = time.monotonic() + 1.0
+        finally:
+            board.current.polled(len(fetched))
+        return fetched
+
+    def _listen(self) -> None:
+        close_old_connections()
+        if connection.vendor != "postgresql":
+            return
+        connection.ensure_connection()
+        if self._listening is not connection.connection:
+            with connection.cursor() as cursor:
+                cursor.execute(f"LISTEN {CHANNEL}")
+            self._listening = connection.connection
+
+    def _woken(self, longest: float) -> bool:
+        """Waits up to `longest` seconds; True when a NOTIFY came, or the next look is due."""
+        if self._listening is not None and self._listening is connection.connection:
+            if any(True for _ in self._listening.notifies(timeout=longest, stop_after=1)):
+                return True
+        else:
+            time.sleep(longest)
+        return time.monotonic() >= self._look_at
+
+    @staticmethod
+    def get_connection(list_key: str | None = None) -> models.QuerySet[OrmQ]:
+        """The messages. Asks nothing of the database yet: a cluster may start while it is away."""
+        return OrmQ.objects.using(Conf.ORM)
+
+    @staticmethod
+    def in_charge() -> bool:
+        """Whether messages are rows of our database, that commit with their jobs."""
+        return Conf.BROKER_CLASS == "jobs.broker.Courier"
+
+    def waiting_since(self) -> datetime | None:
+        visible = OrmQ.objects.filter(key=self.list_key, lock__lte=Now())
+        return visible.aggregate(oldest=models.Min("lock"))["oldest"]
+
+    def _fetch(self) -> list[tuple[int, str]]:
+        rows = self._take_postgresql() if connection.vendor == "postgresql" else self._take_portably()
+        good = [row for row in rows if readable(row[1])]
+        for message, _ in set(rows) - set(good):
+            self.acknowledge(message)
+        return good
+
+    def _take_postgresql(self) -> list[tuple[int, str]]:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE django_q_ormq SET lock = clock_timestamp() + %s * interval '1 second' WHERE id IN ("
+                "SELECT id FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp() "
+                "ORDER BY lock LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING id, payload",
+                [Conf.RETRY, self.list_key, Conf.BULK],
+            )
+            return sorted(cursor.fetchall())  # RETURNING keeps no order
+
+    def _take_portably(self) -> list[tuple[int, str]]:
+        visible = self.get_connection().filter(key=self.list_key, lock__lte=Now()).order_by("lock")
+        return [
+            (row.pk, row.payload)
+            for row in visible[: Conf.BULK]
+            if visible.filter(pk=row.pk).update(lock=from_now(Conf.RETRY))
+        ]
+
+    def _next_look(self) -> float:
+        """time.monotonic() of the next look: when the next hidden message becomes visible, or the poll is due."""
+        hidden = self.get_connection().filter(key=self.list_key)
+        soonest = hidden.aggregate(soonest=models.Min("lock"))["soonest"]
+        wait = POLL[connection.vendor]
+        if soonest is not None:
+            wait = min(wait, max(0.0, (soonest - timezone.now()).total_seconds()))
+        return time.monotonic() + wait

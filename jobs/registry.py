@@ -1,0 +1,79 @@
+"""Job types: what a worker calls for each, and how many of them one user may have in an hour."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jobs.models import JobLog
+
+
+@dataclass(frozen=True)
+class JobType:
+    """name: stored with each job. handler: does the work, raises `jobs.errors`. per_hour: jobs for one user in a
+    sliding hour, None for no limit. probe: asks the outside world whether work could be done; raises if not.
+    preview: the mail a job makes in a language ("mn", "en"), as (subject, text, HTML), for the operators' pages; it may
+    be given a job whose payload is masked. names: the payload's keys that hold a person's name, masked there.
+    person: the address of the admin's page about whom a job is for, "" for nobody known here; `person_permission`:
+    what an operator needs to see it."""
+
+    name: str
+    handler: Callable[[JobLog], None]
+    per_hour: int | None = None
+    probe: Callable[[], None] | None = None
+    preview: Callable[[JobLog, str], tuple[str, str, str]] | None = None
+    names: frozenset[str] = frozenset()
+    person: Callable[[JobLog], str] | None = None
+    person_permission: str = ""
+
+
+_types: dict[str, JobType] = {}
+_sweeps: list[Callable[[], None]] = []
+_pruners: list[Callable[[bool], dict[str, int]]] = []
+
+
+def register(job_type: JobType) -> None:
+    """Makes a job type known; called from an app's `ready()`."""
+    _types[job_type.name] = job_type
+
+
+def get(name: str) -> JobType:
+    """The type of that name; LookupError when this version of the site has none."""
+    try:
+        return _types[name]
+    except KeyError:
+        raise LookupError(f"no handler is registered for jobs of type {name!r}") from None
+
+
+def find(name: str) -> JobType | None:
+    """The type of that name, if this version of the site has one."""
+    return _types.get(name)
+
+
+def names(name: str) -> frozenset[str]:
+    """The payload's keys that hold a person's name, in jobs of that type."""
+    kind = find(name)
+    return kind.names if kind else frozenset()
+
+
+def register_sweep(sweep: Callable[[], None]) -> None:
+    """Has `sweep` called by the reconciler each time it runs (one host at a time)."""
+    _sweeps.append(sweep)
+
+
+def sweeps() -> list[Callable[[], None]]:
+    """What other apps asked the reconciler to call."""
+    return list(_sweeps)
+
+
+def register_pruner(pruner: Callable[[bool], dict[str, int]]) -> None:
+    """Has `pruner(dry_run)` called when old data is deleted; it says how many of what went, or would."""
+    _pruners.append(pruner)
+
+
+def pruners() -> list[Callable[[bool], dict[str, int]]]:
+    """What other apps delete when it is old."""
+    return list(_pruners)
+
+
+def all_types() -> list[JobType]:
+    """Every registered type, in the order of registration."""
+    return list(_types.values())

@@ -1,0 +1,27 @@
+"""What the OpenAPI document cannot say: recent moments, known zones, cursors of earlier pages, lengths of parts."""
+
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+import schemathesis
+from schemathesis import GenerationMode
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
+        return
+    if isinstance(case.body, dict) and "timestamp" in case.body:
+        case.body["timestamp"] = datetime.now(UTC).isoformat()
+    if isinstance(case.body, dict) and isinstance(case.body.get("timezone"), str):
+        case.body["timezone"] = "Asia/Hovd"
+    if isinstance(case.body, dict) and len(str(case.body.get("email")).rpartition("@")[0]) > 64:
+        case.body["email"] = "bat@example.mn"
+    if case.query and "cursor" in case.query:
+        case.query["cursor"] = ""
+
+
+@schemathesis.hook
+def filter_query(context, query):
+    """gunicorn itself answers a request line of more than 4,094 bytes."""
+    return len(urlencode(query or {}, doseq=True)) < 3000

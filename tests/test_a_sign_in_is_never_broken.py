@@ -1,0 +1,121 @@
+"""P3: people sign in while the queue's tables are dropped, locked or broken, and their notices are not lost."""
+
+import logging
+from contextlib import closing, contextmanager
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import connection, transaction
+from django.test import Client
+from django.urls import reverse
+
+from accounts import notices, sign_ins
+from accounts.models import Notice, SignIn
+from jobs.models import JobLog
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def bat():
+    return get_user_model().objects.create_user("bat", "bat@example.mn", PASSWORD)
+
+
+def sign_in() -> tuple[int, bool]:
+    """The status of the answer, and whether the browser is signed in after it."""
+    browser = Client()
+    answer = browser.post(reverse("account_login"), {"login": "bat", "password": PASSWORD})
+    return answer.status_code, "_auth_user_id" in browser.session
+
+
+@contextmanager
+def renamed(table: str):
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO {table}_away")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table}_away RENAME TO {table}")
+
+
+@contextmanager
+def locked(table: str):
+    database = connection.settings_dict
+    with closing(
+        psycopg.connect(
+            host=database["HOST"],
+            port=database["PORT"],
+            user=database["USER"],
+            dbname=connection.get_connection_params()["dbname"],
+        )
+    ) as other:
+        other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield
+        other.rollback()
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("table", ["job_logs", "django_q_ormq"])
+def test_with_a_table_of_the_queue_gone_the_sign_in_works_and_the_notice_is_owed(bat, caplog, table):
+    with renamed(table), caplog.at_level(logging.ERROR):
+        assert sign_in() == (302, True)
+    assert "notice could not be enqueued" in caplog.text
+    assert SignIn.objects.get().notice == Notice.OWED
+
+    notices.enqueue_owed()
+    notices.enqueue_owed()
+    assert SignIn.objects.get().notice == Notice.QUEUED
+    assert JobLog.objects.get().job_id == SignIn.objects.get().job_id
+
+
+@pytest.mark.skipif(settings.SQLITE, reason="SQLite locks the whole file, the sign-in's own session included")
+@pytest.mark.parametrize("table", ["job_logs", "django_q_ormq"])
+def test_with_a_table_of_the_queue_locked_the_sign_in_works_and_the_notice_is_owed(bat, caplog, table):
+    with locked(table), caplog.at_level(logging.ERROR):
+        assert sign_in() == (302, True)
+    assert "lock timeout" in caplog.text
+    notices.enqueue_owed()
+    assert JobLog.objects.count() == 1
+
+
+@pytest.mark.engine
+def test_with_the_sign_ins_own_table_gone_people_still_get_in(bat, caplog):
+    with renamed("accounts_signin"), caplog.at_level(logging.ERROR):
+        assert sign_in() == (302, True)
+    assert "sign-in could not be recorded" in caplog.text
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("change", "notice"),
+    [({"email": ""}, Notice.NO_ADDRESS), ({"notify_sign_ins": False}, Notice.OPTED_OUT)],
+)
+def test_who_gets_no_notice_is_recorded_with_the_reason(bat, change, notice):
+    get_user_model().objects.filter(pk=bat.pk).update(**change)
+    assert sign_in() == (302, True)
+    assert (SignIn.objects.get().notice, JobLog.objects.count()) == (notice, 0)
+
+
+@pytest.mark.engine
+def test_the_eleventh_sign_in_of_an_hour_is_recorded_as_limited(bat):
+    for _ in range(11):
+        assert sign_in() == (302, True)
+    assert SignIn.objects.filter(notice=Notice.QUEUED).count() == JobLog.objects.count() == 10
+    assert SignIn.objects.filter(notice=Notice.LIMITED).count() == 1
+
+
+@pytest.mark.engine
+def test_a_sign_in_without_a_request_is_recorded(bat):
+    sign_ins.record(bat, None)
+    assert JobLog.objects.get().payload["ipAddress"] == ""
+
+
+@pytest.mark.skipif(settings.SQLITE, reason="SQLite has no lock_timeout")
+def test_the_bounded_wait_ends_with_the_recording(bat):
+    with transaction.atomic():
+        sign_ins.record(bat, None)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('lock_timeout')")
+            assert cursor.fetchone() == ("0",)

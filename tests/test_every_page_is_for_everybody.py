@@ -1,0 +1,135 @@
+"""Every page a person sees: axe finds nothing, it fits a phone, and nothing in it breaks the site's own policy."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests.fake_github import ID, SECRET
+from tests.people import PASSWORD, settle
+from tests.site import Site
+
+OUTSIDE = [
+    "/",
+    "/accounts/login/",
+    "/accounts/signup/",
+    "/accounts/password/reset/",
+    "/accounts/password/reset/done/",
+    "/accounts/password/reset/key/done/",
+    "/accounts/password/reset/key/1-x/",
+    "/accounts/confirm-email/",
+    "/accounts/confirm-email/x/",
+    "/accounts/inactive/",
+    "/accounts/not-me/x/",
+    "/accounts/github/login/",
+    "/accounts/github/login/callback/",
+    "/accounts/3rdparty/login/error/",
+    "/accounts/3rdparty/login/cancelled/",
+    "/no-such-page",
+]
+INSIDE = [
+    "/",
+    "/accounts/activity/",
+    "/accounts/preferences/",
+    "/accounts/email/",
+    "/accounts/3rdparty/",
+    "/accounts/password/change/",
+    "/accounts/reauthenticate/",
+    "/accounts/logout/",
+]
+VARIANTS = [("mn", "light", 360), ("mn", "dark", 1280), ("en", "dark", 360), ("en", "light", 1280)]
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with Site(GITHUB_CLIENT_ID=ID, GITHUB_CLIENT_SECRET=SECRET) as running:
+        running.start("web")
+        settle(running, "bat", staff=True)
+        yield running
+
+
+@pytest.fixture(params=VARIANTS, ids=["-".join(map(str, variant)) for variant in VARIANTS])
+def page(request: pytest.FixtureRequest, browser: Browser, site: Site) -> Iterator[Page]:
+    language, scheme, width = request.param
+    context = browser.new_context(
+        locale=language, color_scheme=scheme, viewport={"width": width, "height": 800}, base_url=site.url
+    )
+    yield context.new_page()
+    context.close()
+
+
+def test_the_pages_before_signing_in(page):
+    complaints = listen(page)
+    for path in OUTSIDE:
+        page.goto(path)
+        examine(page, path)
+    page.goto("/accounts/login/")
+    sign_in(page, "wrong")
+    examine(page, "a wrong password")
+    assert complaints == []
+
+
+def test_the_pages_after_it(page):
+    complaints = listen(page)
+    page.goto("/accounts/login/")
+    sign_in(page, PASSWORD)
+    for path in INSIDE:
+        page.goto(path)
+        examine(page, path)
+    page.goto("/accounts/activity/")
+    page.locator("a[href$='/not-me/']").first.click()
+    examine(page, "the page of a dispute")
+    assert complaints == []
+
+
+def test_the_language_switch_keeps_the_place_and_the_choice(page):
+    page.goto("/accounts/signup/?next=/accounts/preferences/")
+    for name, language in (("English", "en"), ("Монгол", "mn")):
+        page.get_by_role("button", name=name).click()
+        page.wait_for_load_state()
+        assert page.locator("html").get_attribute("lang") == language
+        assert page.url.endswith("/accounts/signup/?next=/accounts/preferences/")
+
+
+def test_everything_on_the_sign_in_page_can_be_reached_by_keyboard(page):
+    page.goto("/accounts/login/")
+    seen = []
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
+    assert seen[0] == "skip"
+    assert seen.index("id_login") < seen.index("id_password") < seen.index("id_remember")
+
+
+@pytest.mark.parametrize("path", ["/", "/accounts/login/", "/accounts/not-me/x/", "/no-such-page"])
+def test_no_page_may_load_or_send_anything_elsewhere(client, db, path):
+    policy = client.get(path)["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def listen(page: Page) -> list[str]:
+    """Collects what the browser's console says about the site's policy, and errors in scripts."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if "Security Policy" in message.text else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    return said
+
+
+def examine(page: Page, what: str) -> None:
+    found = Axe().run(page).response["violations"]
+    assert [(rule["id"], rule["nodes"][0]["target"]) for rule in found] == [], what
+    width = page.viewport_size["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{what} is wider than {width} px"
+    assert page.locator("h1").count() == 1, what
+    assert re.fullmatch("mn|en", page.locator("html").get_attribute("lang"))
+
+
+def sign_in(page: Page, password: str) -> None:
+    page.locator("#id_login").fill("bat")
+    page.locator("#id_password").fill(password)
+    page.locator("main form button.main").last.click()
+    page.wait_for_load_state()

@@ -1,0 +1,125 @@
+"""Bulk replay: canary first, the rest in chunks, cancelled at once, and never twice (P7 for many)."""
+
+import pytest
+from django_q.models import OrmQ
+
+from jobs import bulk, errors, queue
+from jobs.audit import AuditEntry
+from jobs.models import JobLog, Reason, Status
+from tests import job_types
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
+FAILURE = errors.describe(errors.Unreachable("refused"))
+OTHER = errors.describe(errors.Permanent("550", code=550))
+
+
+def bury(job_id: str, failure: errors.Failure = FAILURE, reason: str = Reason.EXHAUSTED) -> JobLog:
+    job = job_types.enqueue(job_id)
+    job = JobLog.objects.claim(job.pk, job.attempt_count + 1, "w")
+    assert job.bury(failure, reason)
+    return job
+
+
+@pytest.fixture
+def dead():
+    with job_types.registered():
+        yield [bury(f"dead-{number}") for number in range(250)]
+
+
+def statuses() -> dict[str, int]:
+    return {status: JobLog.objects.filter(status=status).count() for status in ("dlq", "enqueued")}
+
+
+def complete(job: JobLog) -> None:
+    job.refresh_from_db()
+    assert JobLog.objects.claim(job.pk, job.attempt_count + 1, "w").complete()
+
+
+def test_the_first_is_tried_alone_and_the_rest_follows_when_it_completes(dead):
+    batch = bulk.start({"errorClass": "unreachable"}, who="boss", why="server mended")
+    assert (batch.matched, statuses()) == (250, {"dlq": 250, "enqueued": 0}), "nothing is done in the request"
+    bulk.advance(1)
+    bulk.advance(1)
+    assert statuses() == {"dlq": 249, "enqueued": 1}
+    complete(dead[0])
+    for _ in range(4):
+        bulk.advance(5)
+    batch.refresh_from_db()
+    assert (batch.state, batch.replayed, statuses()) == ("done", 250, {"dlq": 0, "enqueued": 249})
+    assert list(AuditEntry.objects.values_list("who", "act")) == [("boss", "bulk_replay")]
+
+
+def test_a_first_one_that_dies_again_halts_the_rest(dead):
+    batch = bulk.start({}, who="boss")
+    bulk.advance(1)
+    dead[0].refresh_from_db()
+    JobLog.objects.claim(dead[0].pk, dead[0].attempt_count + 1, "w").bury(FAILURE, Reason.EXHAUSTED)
+    bulk.advance(1)
+    bulk.advance(1)
+    batch.refresh_from_db()
+    assert (batch.state, statuses()["dlq"]) == ("halted", 250)
+
+
+def test_cancelling_stops_it_where_it_is(dead):
+    batch = bulk.start({}, who="boss", rate=100)
+    bulk.advance(1)
+    complete(dead[0])
+    bulk.advance(1)
+    bulk.advance(1)
+    assert statuses()["enqueued"] == 100
+    assert [bulk.cancel(batch, who="boss"), bulk.cancel(batch, who="boss")] == [True, False]
+    bulk.advance(1)
+    assert statuses()["enqueued"] == 100
+
+
+def test_two_bulk_replays_of_the_same_letters_replay_each_once(dead):
+    first, second = bulk.start({}, who="a"), bulk.start({}, who="b")
+    bulk.advance(1)
+    for job in dead[:2]:
+        complete(job)
+    for _ in range(6):
+        bulk.advance(5)
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert first.replayed + second.replayed == 250
+    assert OrmQ.objects.count() == 2 * 250, "a message of the first life and one of the second for each job"
+
+
+def test_letters_that_die_after_it_began_are_not_its_business(dead):
+    batch = bulk.start({}, who="boss")
+    late = bury("late")
+    bulk.advance(1)
+    complete(dead[0])
+    for _ in range(4):
+        bulk.advance(5)
+    late.refresh_from_db()
+    batch.refresh_from_db()
+    assert (late.status, batch.state) == (Status.DLQ, "done")
+
+
+def test_a_filter_takes_what_it_names_and_nothing_else(dead):
+    bury("other", OTHER, Reason.PERMANENT)
+    assert bulk.count({"reason": "permanent"}) == bulk.count({"fingerprint": "Permanent 550"}) == 1
+    assert bulk.count({"jobIds": ["dead-1", "dead-2", "nobody"]}) == 2
+    assert bulk.count({"errorClass": "unreachable", "reason": "permanent"}) == 0
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"password": "x"}, {"reason": 1}, {"jobIds": "a"}, {"jobIds": [1]}, {"reason": ["a"]}]
+)
+def test_a_filter_that_makes_no_sense_is_refused_whole(chosen):
+    with pytest.raises(ValueError, match="filter"):
+        bulk.start(chosen, who="boss")
+
+
+def test_an_empty_match_is_done_at_once():
+    batch = bulk.start({}, who="boss")
+    bulk.advance(1)
+    batch.refresh_from_db()
+    assert batch.state == "done"
+
+
+def test_replaying_one_letter_twice_is_one_replay(dead):
+    same = JobLog.objects.get(pk=dead[0].pk)
+    assert [queue.replay(dead[0]), queue.replay(same)] == [True, False]
+    assert OrmQ.objects.count() == 251

@@ -1,0 +1,27 @@
+"""`make run` installs requirements.txt, `make test` requirements-dev.txt: one environment serves both."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.site import ROOT
+
+
+def pins(file):
+    return dict(re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==(\S+)", Path(ROOT, file).read_text(), re.MULTILINE))
+
+
+def test_what_runs_the_site_is_tested_in_the_same_versions():
+    assert pins("requirements.txt").items() <= pins("requirements-dev.txt").items()
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt", "requirements-sqs.txt"])
+def test_every_package_is_pinned_with_its_hashes(file):
+    blocks = re.split(r"^(?=[\w])", Path(ROOT, file).read_text(), flags=re.MULTILINE)[1:]
+    assert all("==" in block and "--hash=sha256:" in block for block in blocks)
+
+
+def test_every_package_that_is_asked_for_is_pinned():
+    asked = re.findall(r"^([\w.-]+)", Path(ROOT, "requirements.in").read_text(), re.MULTILINE)
+    assert {name.lower() for name in asked} <= set(pins("requirements.txt")), "make lock"
