@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jobs.errors import Failure
 from jobs.models import JobLog
 
 
@@ -12,6 +13,8 @@ class JobType:
     sliding hour, None for no limit. probe: asks the outside world whether work could be done; raises if not.
     preview: the mail a job makes in a language ("mn", "en"), as (subject, text, HTML), for the operators' pages; it may
     be given a job whose payload is masked. names: the payload's keys that hold a person's name, masked there.
+    screen: those of claimed jobs that must not be tried, by primary key, and why (`Reason.SUPPRESSED`): one question to
+    the database for a whole batch, since handlers, which may run in threads, ask it nothing.
     person: the address of the admin's page about whom a job is for, "" for nobody known here; `person_permission`:
     what an operator needs to see it."""
 
@@ -21,6 +24,7 @@ class JobType:
     probe: Callable[[], None] | None = None
     preview: Callable[[JobLog, str], tuple[str, str, str]] | None = None
     names: frozenset[str] = frozenset()
+    screen: Callable[[list[JobLog]], dict[int, Failure]] | None = None
     person: Callable[[JobLog], str] | None = None
     person_permission: str = ""
 

@@ -53,7 +53,7 @@ def _work(job: JobLog, message: int | None, started: float) -> None:
     attempt = job.attempt_count
     waited = None if job.waited is None else round(job.waited * 1000)
     log.info("job processing", job_id=job.job_id, job_type=job.job_type, attempt=attempt, ms=waited)
-    failure = _too_late(job) or _call(job)
+    failure = _too_late(job) or _screened(job) or _call(job)
     signal.alarm(0)  # the work is over: its timeout must not interrupt the settling
     if _settle(job, failure, message, started):
         _tell(job, failure, attempt, started)
@@ -83,6 +83,12 @@ def _too_late(job: JobLog) -> Failure | None:
     if job.expires_at < timezone.now():
         return Failure(Reason.EXPIRED, "Expired", None, f"not sent within {settings.JOB_EXPIRES_HOURS} hours", "")
     return None
+
+
+def _screened(job: JobLog) -> Failure | None:
+    """Why the job's type does not want it tried, if it does not."""
+    kind = registry.find(job.job_type)
+    return kind.screen([job]).get(job.pk) if kind and kind.screen else None
 
 
 def _call(job: JobLog) -> Failure | None:
@@ -121,7 +127,7 @@ def _settle(job: JobLog, failure: Failure | None, message: int | None, started: 
 def _write(job: JobLog, failure: Failure | None) -> bool:
     if failure is None:
         return job.complete()
-    if failure.error_class in (Reason.POISON, Reason.EXPIRED):
+    if failure.error_class in (Reason.POISON, Reason.EXPIRED, Reason.SUPPRESSED):
         return job.bury(failure, failure.error_class)
     match retries.decide(
         failure.error_class,
