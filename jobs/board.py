@@ -11,17 +11,19 @@ from dataclasses import dataclass
 
 ROWS = 4096  # more than the workers a cluster starts in its life (they recycle after 10,000 jobs)
 DRAINING, FETCHED, POLLED, ACTIVE, HEADER = 0, 1, 2, 3, 4
-PID, STARTED, DONE, WIDTH = 0, 1, 2, 3
+PID, STARTED, DONE, JOBS, WIDTH = 0, 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
 class Reading:
-    """started: messages that workers have begun so far. pending: fetched, and not begun. busy: workers in the middle
-    of one. quiet: seconds since a worker began or ended one. unasked: seconds since the pusher asked the broker."""
+    """started: tasks that workers have begun so far. pending: fetched, and not begun. busy: workers in the middle of
+    one. in_flight: the jobs of their tasks. quiet: seconds since a worker began or ended one. unasked: seconds since
+    the pusher asked the broker."""
 
     started: int
     pending: int
     busy: int
+    in_flight: int
     quiet: float
     unasked: float
 
@@ -41,20 +43,21 @@ class Board:
     def draining(self) -> bool:
         return bool(self._cells[DRAINING])
 
-    def polled(self, messages: int) -> None:
-        """The pusher asked the broker, and got so many messages."""
-        self._cells[FETCHED] += messages
+    def polled(self, tasks: int) -> None:
+        """The pusher asked the broker, and got so many tasks."""
+        self._cells[FETCHED] += tasks
         self._cells[POLLED] = time.monotonic_ns()
 
-    def started(self) -> None:
-        """This worker begins a message."""
+    def started(self, jobs: int) -> None:
+        """This worker begins a task of so many jobs."""
         row = self._my_row()
         self._cells[row + PID] = os.getpid()
+        self._cells[row + JOBS] = jobs
         self._cells[row + STARTED] += 1
         self._cells[ACTIVE] = time.monotonic_ns()
 
     def done(self) -> None:
-        """This worker is through with its message."""
+        """This worker is through with its task."""
         row = self._my_row()
         self._cells[row + DONE] = self._cells[row + STARTED]
         self._cells[ACTIVE] = time.monotonic_ns()
@@ -64,15 +67,18 @@ class Board:
 
     def read(self) -> Reading:
         """What the cluster is doing now."""
-        started = busy = 0
+        started = busy = in_flight = 0
         for row in range(HEADER, HEADER + ROWS * WIDTH, WIDTH):
             if pid := self._cells[row + PID]:
                 started += self._cells[row + STARTED]
-                busy += self._cells[row + STARTED] > self._cells[row + DONE] and _alive(pid)
+                if self._cells[row + STARTED] > self._cells[row + DONE] and _alive(pid):
+                    busy += 1
+                    in_flight += self._cells[row + JOBS]
         return Reading(
             started=started,
             pending=self._cells[FETCHED] - started,
             busy=busy,
+            in_flight=in_flight,
             quiet=self._seconds_since(ACTIVE),
             unasked=self._seconds_since(POLLED),
         )

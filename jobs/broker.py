@@ -5,11 +5,13 @@ truth, and `JobLog.objects.claim` refuses a message whose attempt is over.
 """
 
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection, models, transaction
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection, models, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -19,7 +21,7 @@ from django_q.models import OrmQ
 from django_q.signing import BadSignature, SignedPackage
 from django_q.tasks import async_task
 
-from jobs import board
+from jobs import board, listening
 from jobs.models import from_now
 
 log = structlog.get_logger("jobs.broker")
@@ -27,7 +29,8 @@ log = structlog.get_logger("jobs.broker")
 CHANNEL = "jobs"
 SLICE = 0.5  # seconds: how soon the pusher sees that it should stop
 UNKNOWN_AGE = datetime(1970, 1, 1, tzinfo=UTC)  # of messages whose broker cannot tell: older than any job
-POLL = {"postgresql": 5.0, "sqlite": 0.2}  # seconds between looks when nobody wakes us
+RUN, RUN_MANY = "jobs.worker.run", "jobs.worker.run_many"
+Receipt = int | str | None  # of a message, by which it is deleted; Redis gives none
 
 
 def send(pk: int, attempt: int, delay: float = 0.0) -> None:
@@ -56,7 +59,7 @@ def _put(attempts: list[tuple[int, int]], delay: float) -> None:
     courier = _courier()
     courier.delay = delay
     for pk, attempt in attempts:
-        async_task("jobs.worker.run", pk, attempt, broker=courier)
+        async_task(RUN, pk, attempt, broker=courier)
 
 
 def _courier() -> Any:
@@ -66,9 +69,7 @@ def _courier() -> Any:
 
 def wake() -> None:
     """Tells listening clusters that there is something to look at. Outside a transaction only (TRAPS.md)."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(f"NOTIFY {CHANNEL}")
+    listening.notify(CHANNEL)
 
 
 def waiting_since() -> datetime | None:
@@ -79,25 +80,29 @@ def waiting_since() -> datetime | None:
     return _courier().waiting_since()
 
 
-def forget(message: int | str) -> None:
-    """Deletes a message that has been dealt with, by the receipt that came with it."""
-    _courier().acknowledge(message)
+def forget(messages: Iterable[Receipt]) -> None:
+    """Deletes messages that have been dealt with, by the receipts that came with them."""
+    if receipts := [message for message in messages if message is not None]:
+        _courier().acknowledge(receipts)
 
 
-def readable(payload: str) -> bool:
-    """Whether a message is one of ours; another is no job's, so it is dropped and told."""
+def attempts_of(payload: str) -> list[tuple[int, int]]:
+    """The (pk, attempt) pairs that a message is for: none when it is not one of ours, which is told."""
     try:
-        return SignedPackage.loads(payload)["func"] == "jobs.worker.run"
+        task = SignedPackage.loads(payload)
+        if task["func"] == RUN:
+            return [task["args"]]
     except (BadSignature, TypeError, KeyError, ValueError):
-        log.error("message cannot be read, dropped")
-        return False
+        pass
+    log.error("message cannot be read, dropped")
+    return []
 
 
 class Courier(ORM):
     """The broker named in Q_CLUSTER["broker_class"].
 
-    enqueue: a row visible after `delay` seconds. dequeue: up to `bulk` visible messages, oldest first, hidden from
-    others for `retry` seconds; waits at most SLICE seconds for one. A database that is away is waited for.
+    enqueue: a row visible after `delay` seconds. dequeue: tasks made of up to `bulk` visible messages, oldest first,
+    hidden from others for `retry` seconds; waits at most SLICE seconds for one. A database that is away is waited for.
     """
 
     delay = 0.0
@@ -105,50 +110,35 @@ class Courier(ORM):
     def __init__(self, list_key: str | None = None) -> None:
         super().__init__(list_key)
         self._look_at = 0.0  # time.monotonic() of the next look at the table
-        self._listening: Any = None  # the psycopg connection that LISTENs
+        self._ear = listening.Ear(CHANNEL)
 
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)
-        self._look_at, self._listening = 0.0, None
+        self._look_at, self._ear = 0.0, listening.Ear(CHANNEL)
 
     def enqueue(self, task: str) -> int:
         row = self.get_connection().create(key=self.list_key, payload=task, lock=from_now(self.delay))
         return row.pk
 
-    def dequeue(self) -> list[tuple[int, str]]:
-        fetched: list[tuple[int, str]] = []
+    def acknowledge(self, task_id: list[int]) -> None:
+        self.get_connection().filter(pk__in=task_id).delete()
+
+    def dequeue(self) -> list[tuple[list[int], str]]:
+        tasks: list[tuple[list[int], str]] = []
         try:
-            if time.monotonic() < self._look_at and not self._woken(min(SLICE, self._look_at - time.monotonic())):
-                return fetched
-            self._listen()
-            fetched = self._fetch()
-            self._look_at = 0.0 if fetched else self._next_look()
+            wait = self._look_at - time.monotonic()
+            if wait > 0 and not self._ear.woken(min(SLICE, wait)) and time.monotonic() < self._look_at:
+                return tasks
+            self._ear.listen()
+            tasks = self._fetch()
+            self._look_at = 0.0 if tasks else self._next_look()
         except (DatabaseError, InterfaceError) as away:
             log.warning("database away, messages cannot be fetched", error=str(away))
             connection.close()
             self._look_at = time.monotonic() + 1.0
         finally:
-            board.current.polled(len(fetched))
-        return fetched
-
-    def _listen(self) -> None:
-        close_old_connections()
-        if connection.vendor != "postgresql":
-            return
-        connection.ensure_connection()
-        if self._listening is not connection.connection:
-            with connection.cursor() as cursor:
-                cursor.execute(f"LISTEN {CHANNEL}")
-            self._listening = connection.connection
-
-    def _woken(self, longest: float) -> bool:
-        """Waits up to `longest` seconds; True when a NOTIFY came, or the next look is due."""
-        if self._listening is not None and self._listening is connection.connection:
-            if any(True for _ in self._listening.notifies(timeout=longest, stop_after=1)):
-                return True
-        else:
-            time.sleep(longest)
-        return time.monotonic() >= self._look_at
+            board.current.polled(len(tasks))
+        return tasks
 
     @staticmethod
     def get_connection(list_key: str | None = None) -> models.QuerySet[OrmQ]:
@@ -164,12 +154,17 @@ class Courier(ORM):
         visible = OrmQ.objects.filter(key=self.list_key, lock__lte=Now())
         return visible.aggregate(oldest=models.Min("lock"))["oldest"]
 
-    def _fetch(self) -> list[tuple[int, str]]:
+    def _fetch(self) -> list[tuple[list[int], str]]:
+        """What django-q2 is to hand to its workers: receipts, and the task they are for."""
         rows = self._take_postgresql() if connection.vendor == "postgresql" else self._take_portably()
-        good = [row for row in rows if readable(row[1])]
-        for message, _ in set(rows) - set(good):
-            self.acknowledge(message)
-        return good
+        read = [(message, attempts_of(payload), payload) for message, payload in rows]
+        if rubbish := [message for message, attempts, _ in read if not attempts]:
+            self.acknowledge(rubbish)
+        firsts = [(message, attempts[0]) for message, attempts, _ in read if attempts and attempts[0][1] == 1]
+        if settings.JOB_BATCH_SIZE == 1 or len(firsts) <= Conf.WORKERS or connection.vendor != "postgresql":
+            return [([message], payload) for message, attempts, payload in read if attempts]
+        alone = [([message], payload) for message, attempts, payload in read if attempts and attempts[0][1] != 1]
+        return alone + _together(firsts)
 
     def _take_postgresql(self) -> list[tuple[int, str]]:
         with connection.cursor() as cursor:
@@ -193,7 +188,19 @@ class Courier(ORM):
         """time.monotonic() of the next look: when the next hidden message becomes visible, or the poll is due."""
         hidden = self.get_connection().filter(key=self.list_key)
         soonest = hidden.aggregate(soonest=models.Min("lock"))["soonest"]
-        wait = POLL[connection.vendor]
+        wait = self._ear.poll_seconds
         if soonest is not None:
             wait = min(wait, max(0.0, (soonest - timezone.now()).total_seconds()))
         return time.monotonic() + wait
+
+
+def _together(firsts: list[tuple[int, tuple[int, int]]]) -> list[tuple[list[int], str]]:
+    """First attempts as few tasks, so that a worker claims and settles many jobs at once; every worker gets some."""
+    size = min(settings.JOB_BATCH_SIZE, -(-len(firsts) // Conf.WORKERS))
+    tasks = []
+    for batch in (firsts[at : at + size] for at in range(0, len(firsts), size)):
+        task = {"id": str(batch[0][0]), "name": f"{len(batch)} jobs", "func": RUN_MANY, "kwargs": {}}
+        attempts = [attempt for _, attempt in batch]
+        payload = SignedPackage.dumps({**task, "args": (attempts,), "started": timezone.now()})
+        tasks.append(([message for message, _ in batch], payload))
+    return tasks

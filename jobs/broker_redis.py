@@ -14,7 +14,7 @@ from django_q.conf import Conf
 from redis.exceptions import RedisError
 
 from jobs import board
-from jobs.broker import SLICE, readable
+from jobs.broker import SLICE, attempts_of
 
 log = structlog.get_logger("jobs.broker")
 
@@ -64,7 +64,7 @@ class RedisCourier(Redis):
             board.current.polled(0)
             return []
         payloads = [popped[1].decode().partition(":")[2]] if popped else []
-        fetched = [(None, payload) for payload in payloads if readable(payload)]
+        fetched = [(None, payload) for payload in payloads if attempts_of(payload)]
         board.current.polled(len(fetched))
         return fetched
 
@@ -72,5 +72,5 @@ class RedisCourier(Redis):
         oldest = self.connection.lindex(self.list_key, 0)
         return datetime.fromtimestamp(float(oldest.partition(b":")[0]), UTC) if oldest else None
 
-    def acknowledge(self, task_id: None) -> None:
+    def acknowledge(self, task_id: list[None]) -> None:
         """Nothing to do: taking a message was deleting it."""

@@ -14,7 +14,7 @@ from django_q.brokers.aws_sqs import Sqs
 from django_q.conf import Conf
 
 from jobs import board
-from jobs.broker import UNKNOWN_AGE, readable
+from jobs.broker import UNKNOWN_AGE, attempts_of
 
 log = structlog.get_logger("jobs.broker")
 
@@ -41,12 +41,16 @@ class SqsCourier(Sqs):
             time.sleep(1.0)
             board.current.polled(0)
             return []
-        good = [message for message in taken if readable(message.body)]
+        good = [message for message in taken if attempts_of(message.body)]
         for message in taken:
             if message not in good:
                 message.delete()
         board.current.polled(len(good))
         return [(message.receipt_handle, message.body) for message in good]
+
+    def acknowledge(self, task_id: list[str]) -> None:
+        for receipt in task_id:
+            super().acknowledge(receipt)
 
     def waiting_since(self) -> datetime | None:
         self.queue.load()

@@ -86,7 +86,7 @@ def _quietly(work: Callable[[], object]) -> None:
 def _beat(watched: Watched) -> None:
     clusters.beat(
         watched.name,
-        in_flight=watched.board.read().busy,
+        in_flight=watched.board.read().in_flight,
         restarts=watched.restarts,
         workers=watched.workers,
         version=watched.version,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from jobs.errors import Failure
 from jobs.models import JobLog
 
+Screen = Callable[[list[JobLog]], dict[int, Failure]]
+
 
 @dataclass(frozen=True)
 class JobType:
@@ -15,6 +17,7 @@ class JobType:
     be given a job whose payload is masked. names: the payload's keys that hold a person's name, masked there.
     screen: those of claimed jobs that must not be tried, by primary key, and why (`Reason.SUPPRESSED`): one question to
     the database for a whole batch, since handlers, which may run in threads, ask it nothing.
+    at_rest: called in a thread that has called handlers and has nothing more to do: it lets go of its connections.
     person: the address of the admin's page about whom a job is for, "" for nobody known here; `person_permission`:
     what an operator needs to see it."""
 
@@ -24,7 +27,8 @@ class JobType:
     probe: Callable[[], None] | None = None
     preview: Callable[[JobLog, str], tuple[str, str, str]] | None = None
     names: frozenset[str] = frozenset()
-    screen: Callable[[list[JobLog]], dict[int, Failure]] | None = None
+    screen: Screen | None = None
+    at_rest: Callable[[], None] = lambda: None
     person: Callable[[JobLog], str] | None = None
     person_permission: str = ""
 

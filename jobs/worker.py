@@ -1,10 +1,10 @@
-"""What a worker does with a message: claim the job, call its handler, settle. One straight line."""
+"""What a worker does with its messages: claim their jobs, call the handlers, settle. One straight line."""
 
 import os
-import random
 import signal
 import socket
 import time
+from collections import defaultdict
 from typing import Any
 
 import structlog
@@ -13,71 +13,118 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from django_q.exceptions import TimeoutException
 from django_q.signals import post_execute_in_worker, pre_execute
-from structlog.contextvars import bound_contextvars
 
-from jobs import board, broker, counters, measures, pauses, registry, retries
-from jobs.errors import ErrorClass, Failure, Temporary, describe
+from jobs import board, broker, registry
+from jobs.errors import ErrorClass, Failure, describe
 from jobs.models import LOST_LIMIT, JobLog, Reason, Status
+from jobs.senders import Outcome, Senders
+from jobs.settlement import settle
 
 log = structlog.get_logger("jobs.worker")
 
 cluster = f"{socket.gethostname()}:{os.getpid()}"  # the qcluster command names its own before it forks
-_message: int | None = None  # the message this process works on, once it has told us
+senders = Senders(settings.JOB_BATCH_SIZE)
+_receipts: list[broker.Receipt] = []  # of the messages this process works on, once it has told us
+
+Attempt = tuple[int, int]  # key of a job, number of the attempt
 
 
 def run(pk: int, attempt: int) -> None:
-    """The function of every message: does attempt `attempt` of job `pk`, or nothing when that is not to be done.
+    """The function of every message: does attempt `attempt` of job `pk`, or nothing when that is not to be done."""
+    run_many([(pk, attempt)])
+
+
+def run_many(attempts: list[Attempt]) -> None:
+    """The function of messages that the courier put together: `run` for each of `attempts`.
 
     Never raises but for a timeout, which must end this process (django-q2 starts another).
     """
-    message = _message
-    started = time.monotonic()
+    began = time.monotonic()
+    receipts = dict(zip((pk for pk, _ in attempts), _receipts, strict=False))
     try:
         if board.current.draining:
-            _hand_back(pk, attempt, message)
+            _hand_back(attempts, receipts)
             return
-        job = JobLog.objects.claim(pk, attempt, worker=f"{cluster}/{os.getpid()}")
-        if job is None:
-            _pass_on(pk, attempt, message)
-            return
+        jobs = JobLog.objects.claim_many(attempts, worker=f"{cluster}/{os.getpid()}")
+        claimed = {job.pk for job in jobs}
+        for pk, attempt in attempts:
+            if pk not in claimed:
+                _pass_on(pk, attempt, receipts)
+        _work(jobs, receipts, until=began + settings.JOB_LEASE_SECONDS - 1)
     except (OperationalError, InterfaceError) as away:
-        log.warning("database away, message left for later", error=str(away))
+        log.warning("database away, messages left for later", error=str(away))
         connection.close()
-        return
-    with bound_contextvars(request_id=job.request_id):
-        _work(job, message, started)
 
 
-def _work(job: JobLog, message: int | None, started: float) -> None:
-    """A job that is claimed: calls its handler and settles it. A timeout is raised again, once it is settled."""
-    attempt = job.attempt_count
+def _work(jobs: list[JobLog], receipts: dict[int, broker.Receipt], until: float) -> None:
+    """Jobs that are claimed: calls their handlers and settles them. A timeout is raised again, once it is settled."""
+    for job in jobs:
+        _tell(job)
+    left: dict[int, Outcome | None] = {job.pk: None for job in jobs}  # not settled yet
+
+    def settled(group: list[Outcome]) -> None:
+        left.update((outcome.job.pk, outcome) for outcome in group)
+        if all(left.values()):
+            signal.alarm(0)  # the work is over: its timeout must not interrupt the settling
+        settle(group, [receipts.get(outcome.job.pk) for outcome in group], until)
+        for outcome in group:
+            del left[outcome.job.pk]
+
+    try:
+        if refused := _refused(jobs):
+            settled(refused)
+        for group in senders.call_all([job for job in jobs if job.pk in left]):
+            settled(group)
+    except TimeoutException:
+        signal.alarm(0)
+        rest = [
+            left[job.pk] or Outcome(job, _timed_out(), settings.JOB_TIMEOUT_SECONDS) for job in jobs if job.pk in left
+        ]
+        settled(rest)
+        raise
+
+
+def _tell(job: JobLog) -> None:
     waited = None if job.waited is None else round(job.waited * 1000)
-    log.info("job processing", job_id=job.job_id, job_type=job.job_type, attempt=attempt, ms=waited)
-    failure = _too_late(job) or _screened(job) or _call(job)
-    signal.alarm(0)  # the work is over: its timeout must not interrupt the settling
-    if _settle(job, failure, message, started):
-        _tell(job, failure, attempt, started)
-    else:
-        log.warning("stale settlement refused", job_id=job.job_id, attempt=attempt)
-    if isinstance(failure, TimedOut):
-        raise TimeoutException(failure.error)
-
-
-def _tell(job: JobLog, failure: Failure | None, attempt: int, started: float) -> None:
-    outcome = log.info if job.status == Status.COMPLETED else log.warning
-    why = {"error": failure.fingerprint, "error_class": failure.error_class} if failure else {}
-    ms = round((time.monotonic() - started) * 1000)
-    outcome(
-        f"job {job.status}", job_id=job.job_id, job_type=job.job_type, attempt=attempt, outcome=job.status, ms=ms, **why
+    log.info(
+        "job processing",
+        request_id=job.request_id,
+        job_id=job.job_id,
+        job_type=job.job_type,
+        attempt=job.attempt_count,
+        ms=waited,
     )
 
 
-class TimedOut(Failure):
-    """The handler ran out of time; its process may hold half-open connections and ends."""
+def _timed_out() -> Failure:
+    took = f"its worker took longer than {settings.JOB_TIMEOUT_SECONDS} s"
+    return Failure(ErrorClass.TEMPORARY, "Timeout", None, took, "")
+
+
+def _refused(jobs: list[JobLog]) -> list[Outcome]:
+    """The claimed jobs that are not to be tried at all, and why."""
+    why = {job.pk: failure for job in jobs if (failure := _too_late(job))}
+    of_type: dict[str, list[JobLog]] = defaultdict(list)
+    for job in jobs:
+        of_type[job.job_type].append(job)
+    for name, batch in of_type.items():
+        kind = registry.find(name)
+        if kind and kind.screen:
+            why = _screened(kind.screen, batch) | why
+    return [Outcome(job, why[job.pk], 0.0) for job in jobs if job.pk in why]
+
+
+def _screened(screen: registry.Screen, jobs: list[JobLog]) -> dict[int, Failure]:
+    """What the type's screen refuses; when it fails itself, that is the failure of them all."""
+    try:
+        return screen(jobs)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as exc:
+        return dict.fromkeys((job.pk for job in jobs), describe(exc))
 
 
 def _too_late(job: JobLog) -> Failure | None:
-    """Why a claimed job is not to be tried at all, if it is not."""
     if job.lost_count >= LOST_LIMIT:
         return Failure(Reason.POISON, "WorkerLost", None, f"{job.lost_count} workers died while they ran this job", "")
     if job.expires_at < timezone.now():
@@ -85,96 +132,29 @@ def _too_late(job: JobLog) -> Failure | None:
     return None
 
 
-def _screened(job: JobLog) -> Failure | None:
-    """Why the job's type does not want it tried, if it does not."""
-    kind = registry.find(job.job_type)
-    return kind.screen([job]).get(job.pk) if kind and kind.screen else None
-
-
-def _call(job: JobLog) -> Failure | None:
-    """Runs the job's handler; the failure, if it failed."""
-    try:
-        registry.get(job.job_type).handler(job)
-    except TimeoutException:
-        told = describe(Temporary(f"took longer than {settings.JOB_TIMEOUT_SECONDS} s"))
-        return TimedOut(**{**told.__dict__, "fingerprint": "Timeout"})
-    except Exception as exc:  # whatever a handler raises is the job's failure, never the worker's
-        return describe(exc)
-    return None
-
-
-def _settle(job: JobLog, failure: Failure | None, message: int | None, started: float) -> bool:
-    """Writes the outcome with its counts and drops the message, in one transaction; False when the lease was lost.
-
-    The mail may be out already, so a database that is away is waited for, as long as the lease lasts.
-    """
-    noted, seconds = counters.drain(), time.monotonic() - started
-    while True:
-        try:
-            with transaction.atomic():
-                won = _write(job, failure)
-                counters.add(noted, measures.settled(job, failure, seconds) if won else measures.stale(job))
-                _drop(message)
-            return won
-        except (OperationalError, InterfaceError) as away:
-            if time.monotonic() > started + settings.JOB_LEASE_SECONDS - 1:
-                raise
-            log.warning("database away, settling again", job_id=job.job_id, error=str(away))
-            connection.close()
-            time.sleep(0.5)
-
-
-def _write(job: JobLog, failure: Failure | None) -> bool:
-    if failure is None:
-        return job.complete()
-    if failure.error_class in (Reason.POISON, Reason.EXPIRED, Reason.SUPPRESSED):
-        return job.bury(failure, failure.error_class)
-    match retries.decide(
-        failure.error_class,
-        left=job.attempts_left,
-        max_attempts=settings.JOB_MAX_ATTEMPTS,
-        backoff=settings.JOB_BACKOFF_SECONDS,
-        jitter=random.random(),  # noqa: S311  (spreads load, guards nothing)
-        retry_after=failure.retry_after,
-    ):
-        case retries.Bury(reason):
-            return job.bury(failure, reason)
-        case retries.Retry(wait, give_back):
-            if not job.retry(failure, wait, give_back):
-                return False
-            if failure.error_class == ErrorClass.CONFIGURATION:
-                pauses.open_breaker(job.job_type, failure)
-            broker.send(job.pk, job.attempt_count + 1, delay=wait)
-            return True
-
-
-def _pass_on(pk: int, attempt: int, message: int | None) -> None:
+def _pass_on(pk: int, attempt: int, receipts: dict[int, broker.Receipt]) -> None:
     """A message that claims nothing is dropped; if its job is leased, another comes at the lease's end."""
     with transaction.atomic():
         holder = JobLog.objects.filter(pk=pk, status=Status.PROCESSING, attempt_count=attempt).first()
         if holder and holder.lease_until:
             wait = (holder.lease_until - timezone.now()).total_seconds()
             broker.send(pk, attempt + 1, delay=max(0.1, wait + 0.1))
-        _drop(message)
+        broker.forget([receipts.get(pk)])
 
 
-def _hand_back(pk: int, attempt: int, message: int | None) -> None:
+def _hand_back(attempts: list[Attempt], receipts: dict[int, broker.Receipt]) -> None:
     """The cluster is stopping: what was only fetched is there for others at once."""
     with transaction.atomic():
-        broker.send(pk, attempt)
-        _drop(message)
-
-
-def _drop(message: int | None) -> None:
-    if message is not None:
-        broker.forget(message)
+        broker.send_many(attempts)
+        broker.forget(receipts.values())
 
 
 def _remember(task: dict[str, Any], **_: Any) -> None:
-    """Takes the receipt of the message out of django-q2's hands: it is dropped with the settlement, not later."""
-    global _message
-    _message = task.pop("ack_id", None)
-    board.current.started()
+    """Takes the receipts of the messages out of django-q2's hands: they are dropped with the settlement, not later."""
+    global _receipts
+    receipts = task.pop("ack_id", None)
+    _receipts = receipts if isinstance(receipts, list) else [receipts]
+    board.current.started(jobs=len(_receipts))
 
 
 def _through(**_: Any) -> None:

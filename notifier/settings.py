@@ -65,6 +65,7 @@ GEOIP_PATH = env.str("GEOIP_PATH", "", validate=check.is_file_if_given)
 JOB_MAX_ATTEMPTS = env.int("JOB_MAX_ATTEMPTS", 5, validate=check.at_least(1))
 JOB_BACKOFF_SECONDS = env.float("JOB_BACKOFF_SECONDS", 2.0, validate=check.at_least(0.01))
 JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", 45, validate=check.at_least(4))
+JOB_BATCH_SIZE = env.int("JOB_BATCH_SIZE", 50, validate=check.at_least(1))
 SIGNIN_EMAILS_PER_HOUR = env.int("SIGNIN_EMAILS_PER_HOUR", 10, validate=check.at_least(1))
 Q_WORKERS = env.int("Q_WORKERS", 2, validate=check.at_least(1))
 Q_BROKER = env.str("Q_BROKER", "orm", validate=check.is_broker)
@@ -240,8 +241,8 @@ Q_CLUSTER: dict[str, Any] = {
     **BROKERS[Q_BROKER],
     "cache": "qcluster",
     "workers": Q_WORKERS,
-    "queue_limit": 2 * Q_WORKERS,
-    "bulk": 2 * Q_WORKERS,
+    "queue_limit": Q_WORKERS,
+    "bulk": Q_WORKERS * JOB_BATCH_SIZE,
     "timeout": JOB_TIMEOUT_SECONDS,
     "retry": JOB_LEASE_SECONDS + 15,
     "recycle": 10_000,

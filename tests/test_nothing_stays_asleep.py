@@ -23,11 +23,11 @@ def work(limit: int = 50) -> int:
     """Does what a cluster does with the visible messages, in this process; how many."""
     courier, done = broker.Courier(), 0
     while done < limit and (fetched := courier._fetch()):
-        for message, payload in fetched:
+        for messages, payload in fetched:
             task = broker.SignedPackage.loads(payload)
-            worker._message = message
-            worker.run(*task["args"])
-            done += 1
+            worker._receipts = messages
+            getattr(worker, task["func"].rpartition(".")[2])(*task["args"])
+            done += len(messages)
     return done
 
 

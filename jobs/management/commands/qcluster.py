@@ -41,7 +41,7 @@ class Command(BaseCommand):
             raise CommandError("--workers must be 1 or more")
         if grace < 0:
             raise CommandError("--grace must be 0 seconds or more")
-        Conf.WORKERS, Conf.QUEUE_LIMIT, Conf.BULK = workers, 2 * workers, 2 * workers
+        Conf.WORKERS, Conf.QUEUE_LIMIT, Conf.BULK = workers, workers, workers * settings.JOB_BATCH_SIZE
         worker.cluster = f"{socket.gethostname()}:{os.getpid()}"
         connections.close_all()
         supervisor = Supervisor(
