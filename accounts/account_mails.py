@@ -16,7 +16,6 @@ from typing import Any
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.utils import user_pk_to_url_str
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
@@ -64,19 +63,19 @@ def deliver(job: JobLog) -> None:
 
     Nothing is sent about an account that is gone, or an address that is confirmed or gone.
     """
-    message = build(job.job_id, job.payload)
-    if message is not None:
-        emails.send(message)
+    mail = build(job.job_id, job.payload)
+    if mail is not None:
+        emails.send(mail)
 
 
-def build(job_id: str, payload: dict[str, Any]) -> EmailMultiAlternatives | None:
+def build(job_id: str, payload: dict[str, Any]) -> messages.Mail | None:
     """The mail that a job asks for; None when there is nothing to tell any more."""
     person = User.objects.filter(pk=payload["userId"]).first() if payload["userId"] else None
     url = LINKS[payload["kind"]](person, payload)
     if url is None:
         return None
-    parts = render(payload, person, url)
-    return messages.mime(job_id, parts, deliverable(payload["email"]), payload["locale"])
+    to = deliverable(payload["email"])
+    return messages.Mail(job_id, to, payload["locale"], *render(payload, person, url))
 
 
 def render(payload: dict[str, Any], person: User | None, url: str) -> tuple[str, str, str]:

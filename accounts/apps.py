@@ -23,6 +23,8 @@ class AccountsConfig(AppConfig):
                 probe=emails.probe,
                 preview=notices.preview,
                 names=frozenset({"name"}),
+                threads=True,
+                at_rest=emails.hang_up,
                 person=notices.sign_ins_page,
                 person_permission="accounts.view_signin",
             )

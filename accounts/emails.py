@@ -7,6 +7,7 @@ tries it again, with the same Message-ID.
 
 import os
 import smtplib
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.smtp import EmailBackend
 from django.utils.module_loading import import_string
 
-from accounts import letters, messages
+from accounts import letters, messages, rendering
 from accounts.addresses import deliverable
 from accounts.smtp_errors import judge, judge_http
 from jobs import counters
@@ -32,20 +33,20 @@ _kept = threading.local()
 
 def send_sign_in_notice(job_id: str, payload: dict[str, Any]) -> None:
     """Renders and sends the notice of a sign-in. Raises as `send` does."""
-    send(messages.compose(job_id, letters.write(payload), payload.get("email")))
+    letter = letters.write(payload)
+    to = deliverable(payload.get("email"))
+    send(messages.Mail(job_id, to, letter.language, *rendering.render(letter)))
 
 
-def send(message: EmailMultiAlternatives) -> None:
-    """Sends a mail to its one recipient; returns once the mail server has it. Raises `jobs.errors`."""
-    (address,) = message.to
-    message.to = [deliverable(address)]
-    message.encoding = message.encoding or messages.UTF8
-    raw = messages.on_the_wire(message)
-    with _counted():
-        if _speaks_smtp():
-            _send(message.to[0], raw)
-        else:
-            _hand_over(message)
+def send(mail: messages.Mail) -> None:
+    """Sends a mail; returns once the mail server has it. Raises `jobs.errors`."""
+    if _speaks_smtp():
+        raw = messages.as_bytes(mail)
+        with _counted():
+            _send(mail.to, raw)
+    else:
+        with _counted():
+            _hand_over(messages.as_message(mail))
 
 
 def probe() -> None:
@@ -59,7 +60,9 @@ def probe() -> None:
     try:
         smtp = _open(backend)
         with _judged():
-            _begin(smtp, [])
+            code, reply = smtp.mail(_sender())
+            if code != 250:
+                raise smtplib.SMTPSenderRefused(code, reply, _sender())
             smtp.rset()
         with suppress(OSError, smtplib.SMTPException):
             smtp.quit()
@@ -80,6 +83,10 @@ def _speaks_smtp() -> bool:
     return issubclass(import_string(settings.EMAIL_BACKEND), EmailBackend)
 
 
+def _sender() -> str:
+    return parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+
+
 def _hand_over(message: EmailMultiAlternatives) -> None:
     """Gives the mail to a backend that is not SMTP: console, file, locmem, a service's HTTP interface."""
     try:
@@ -94,9 +101,9 @@ def _hand_over(message: EmailMultiAlternatives) -> None:
 
 def _send(recipient: str, raw: bytes) -> None:
     try:
-        smtp = _ready(len(raw))
+        dialogue = _ready(recipient, len(raw))
         with _judged():
-            _deliver(smtp, recipient, raw)
+            dialogue.deliver(raw)
     except JobError as refused:
         _recover(refused)
         raise
@@ -106,16 +113,15 @@ def _send(recipient: str, raw: bytes) -> None:
     _kept.used = time.monotonic()
 
 
-def _ready(size: int) -> smtplib.SMTP:
-    """A session in which the sender is named and accepted.
+def _ready(recipient: str, size: int) -> "Dialogue":
+    """A dialogue in which the sender is named and accepted.
 
     A kept connection may have died unseen. Nothing is lost by then, so a new one is opened, once.
     """
     smtp = _reusable()
     if smtp is not None:
         try:
-            _begin(smtp, _options(smtp, size))
-            return smtp
+            return Dialogue(smtp, recipient, size)
         except (OSError, smtplib.SMTPException) as exc:
             if isinstance(exc, smtplib.SMTPResponseException) and exc.smtp_code != 421:
                 raise judge(exc) from exc
@@ -124,8 +130,62 @@ def _ready(size: int) -> smtplib.SMTP:
     smtp = _open(backend)
     _kept.backend, _kept.pid, _kept.used = backend, os.getpid(), time.monotonic()
     with _judged():
-        _begin(smtp, _options(smtp, size))
-    return smtp
+        return Dialogue(smtp, recipient, size)
+
+
+class Dialogue:
+    """What is said about one mail: MAIL, RCPT and DATA, then the mail.
+
+    Where the server offers PIPELINING (RFC 2920) the three go out as one packet, else each after the other's answer.
+    Raises what smtplib raises, with the server's answer.
+    """
+
+    def __init__(self, smtp: smtplib.SMTP, recipient: str, size: int) -> None:
+        """Begins it; returns when the server has accepted the sender."""
+        self.smtp, self.recipient = smtp, recipient
+        options = f" SIZE={size}" if smtp.has_extn("size") else ""
+        self._commands = [f"MAIL FROM:<{_sender()}>{options}\r\n", f"RCPT TO:<{recipient}>\r\n", "DATA\r\n"]
+        self._unanswered = 0
+        code, reply = self._next()
+        if code != 250:
+            self._abandon(code)
+            raise smtplib.SMTPSenderRefused(code, reply, _sender())
+
+    def deliver(self, raw: bytes) -> None:
+        """Names the recipient and hands the mail over; returns when the server has it."""
+        code, reply = self._next()
+        if code not in (250, 251):
+            self._abandon(code)
+            raise smtplib.SMTPRecipientsRefused({self.recipient: (code, reply)})
+        code, reply = self._next()
+        if code != 354:
+            raise smtplib.SMTPDataError(code, reply)
+        self.smtp.send(raw.replace(b"\r\n.", b"\r\n..") + b"\r\n.\r\n")
+        code, reply = self.smtp.getreply()
+        if code != 250:
+            raise smtplib.SMTPDataError(code, reply)
+
+    def _next(self) -> tuple[int, bytes]:
+        """Says the next command, unless it has been said, and waits for its answer."""
+        if not self._unanswered:
+            together = len(self._commands) if self.smtp.has_extn("pipelining") else 1
+            self.smtp.send("".join(self._commands[:together]))
+            del self._commands[:together]
+            self._unanswered = together
+        self._unanswered -= 1
+        return self.smtp.getreply()
+
+    def _abandon(self, refused: int) -> None:
+        """After a refusal, hears the answers to what was said ahead. A server that wants the mail still gets none."""
+        if refused == 421:
+            return
+        with suppress(OSError, smtplib.SMTPException):  # which close the connection
+            code = 0
+            while self._unanswered:
+                code, _ = self._next()
+            if code == 354:
+                self.smtp.send(".\r\n")
+                self.smtp.getreply()
 
 
 def _reusable() -> smtplib.SMTP | None:
@@ -146,30 +206,11 @@ def _open(backend: EmailBackend) -> smtplib.SMTP:
             backend.open()
             smtp = cast(smtplib.SMTP, backend.connection)
             smtp.ehlo_or_helo_if_needed()
+            cast(socket.socket, smtp.sock).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # no waiting for ACKs
     except BaseException:
         _drop(backend)
         raise
     return smtp
-
-
-def _options(smtp: smtplib.SMTP, size: int) -> list[str]:
-    return [f"size={size}"] if smtp.has_extn("size") else []
-
-
-def _begin(smtp: smtplib.SMTP, options: list[str]) -> None:
-    sender = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
-    code, reply = smtp.mail(sender, options)
-    if code != 250:
-        raise smtplib.SMTPSenderRefused(code, reply, sender)
-
-
-def _deliver(smtp: smtplib.SMTP, recipient: str, raw: bytes) -> None:
-    code, reply = smtp.rcpt(recipient)
-    if code not in (250, 251):
-        raise smtplib.SMTPRecipientsRefused({recipient: (code, reply)})
-    code, reply = smtp.data(raw)
-    if code != 250:
-        raise smtplib.SMTPDataError(code, reply)
 
 
 def _recover(refused: JobError) -> None:

@@ -122,7 +122,10 @@ class JobQuerySet(models.QuerySet["JobLog"]):
         for job in jobs:
             by_attempt[job.attempt_count].append(job.pk)
         for attempt, pks in by_attempt.items():
-            changed = self.filter(pk__in=pks, attempt_count=attempt, status=Status.PROCESSING).update(
+            mine = self.filter(pk__in=pks, attempt_count=attempt, status=Status.PROCESSING)
+            if len(pks) > 1:
+                pks = list(mine.select_for_update().values_list("pk", flat=True))
+            if mine.filter(pk__in=pks).update(
                 status=Status.COMPLETED,
                 processed_at=Now(),
                 lease_until=None,
@@ -130,9 +133,8 @@ class JobQuerySet(models.QuerySet["JobLog"]):
                 stack_trace="",
                 error_class="",
                 fingerprint="",
-            )
-            ours = self.filter(pk__in=pks, attempt_count=attempt, status=Status.COMPLETED)
-            won.update(pks if changed == len(pks) else ours.values_list("pk", flat=True))
+            ):
+                won.update(pks)
         for job in jobs:
             job.status = Status.COMPLETED if job.pk in won else job.status
         return won

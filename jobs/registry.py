@@ -16,7 +16,7 @@ class JobType:
     preview: the mail a job makes in a language ("mn", "en"), as (subject, text, HTML), for the operators' pages; it may
     be given a job whose payload is masked. names: the payload's keys that hold a person's name, masked there.
     screen: those of claimed jobs that must not be tried, by primary key, and why (`Reason.SUPPRESSED`): one question to
-    the database for a whole batch, since handlers, which may run in threads, ask it nothing.
+    the database for a whole batch. threads: the handler asks the database nothing, so many may run side by side.
     at_rest: called in a thread that has called handlers and has nothing more to do: it lets go of its connections.
     person: the address of the admin's page about whom a job is for, "" for nobody known here; `person_permission`:
     what an operator needs to see it."""
@@ -28,6 +28,7 @@ class JobType:
     preview: Callable[[JobLog, str], tuple[str, str, str]] | None = None
     names: frozenset[str] = frozenset()
     screen: Screen | None = None
+    threads: bool = False
     at_rest: Callable[[], None] = lambda: None
     person: Callable[[JobLog], str] | None = None
     person_permission: str = ""
@@ -54,6 +55,12 @@ def get(name: str) -> JobType:
 def find(name: str) -> JobType | None:
     """The type of that name, if this version of the site has one."""
     return _types.get(name)
+
+
+def may_run_in_threads(name: str) -> bool:
+    """Whether handlers of jobs of that type may run side by side."""
+    kind = find(name)
+    return kind is not None and kind.threads
 
 
 def names(name: str) -> frozenset[str]:

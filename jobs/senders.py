@@ -19,7 +19,7 @@ from jobs.errors import ErrorClass, Failure, describe
 from jobs.models import JobLog
 
 FLUSH_SECONDS = 0.05  # what has ended is told at least this often, so that a killed worker repeats little
-QUICK_SECONDS = 0.002  # of a call, for each sender: twice as slow, twice as many
+QUICK_SECONDS = 0.001  # of a call, for each sender: twice as slow, twice as many
 IDLE_SECONDS = 10.0  # after which a sender without work ends, and its connections with it
 SLOW_START_SECONDS = 600.0  # after which twice as many senders are tried again, once the server refused so many
 
@@ -33,51 +33,53 @@ class Outcome:
     seconds: float
 
 
-def call(job: JobLog) -> Outcome:
-    """Calls the job's handler. Raises nothing but what is no Exception: the alarm of a worker that is out of time."""
-    began = time.monotonic()
-    failure = None
-    with bound_contextvars(request_id=job.request_id):
-        try:
-            registry.get(job.job_type).handler(job)
-        except Exception as exc:  # whatever a handler raises is the job's failure, never the worker's
-            failure = describe(exc)
-    return Outcome(job, failure, time.monotonic() - began)
-
-
 class Senders:
     """The senders of one worker process; most: how many at most."""
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.pace = 0.0  # seconds that a call took when it was last seen
+        self.pace = 0.0  # seconds that a call took when it was last seen; 0: not seen yet
+        self.begun: set[int] = set()  # keys of the jobs of this round whose handler has been called
         self._allowed, self._refused_at = most, 0.0
         self._to_do: queue.SimpleQueue[JobLog] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         self._running = 0
         self._lock = threading.Lock()
 
+    def portion(self, waiting: int) -> int:
+        """How many of `waiting` jobs to take on: as many as need not wait long for each other."""
+        if not self.pace:
+            return 1
+        return min(waiting, max(1, int(self._wanted(waiting) * max(1.0, FLUSH_SECONDS / self.pace))))
+
     def call_all(self, jobs: list[JobLog]) -> Iterator[list[Outcome]]:
         """Calls every job's handler; gives what has ended, in groups, at least every FLUSH_SECONDS."""
-        waiting = list(reversed(jobs))
+        self.begun.clear()
+        alone = [job for job in reversed(jobs) if not registry.may_run_in_threads(job.job_type)]
+        while alone:
+            yield from self._one_after_another(alone, most=len(jobs))
+        waiting = [job for job in reversed(jobs) if registry.may_run_in_threads(job.job_type)]
         while waiting and self._wanted(len(waiting)) <= 1:
-            yield from self._one_after_another(waiting)
+            yield from self._one_after_another(waiting, most=1)
         if waiting:
             yield from self._side_by_side(waiting)
 
     def _wanted(self, jobs: int) -> int:
         if self._refused_at and time.monotonic() - self._refused_at > SLOW_START_SECONDS:
             self._allowed, self._refused_at = min(self.most, 2 * self._allowed), time.monotonic()
-        return min(jobs, self._allowed, int(self.pace / QUICK_SECONDS))
+        return max(1, min(jobs, self._allowed, int(self.pace / QUICK_SECONDS)))
 
-    def _one_after_another(self, waiting: list[JobLog]) -> Iterator[list[Outcome]]:
-        """In this thread, until there is something to tell or the calls have become slow."""
+    def _one_after_another(self, waiting: list[JobLog], most: int) -> Iterator[list[Outcome]]:
+        """In this thread, until there is something to tell or the calls are so slow that more than `most` are due."""
         ended: list[Outcome] = []
         until = time.monotonic() + FLUSH_SECONDS
         try:
-            while waiting and self._wanted(len(waiting)) <= 1 and time.monotonic() < until:
-                ended.append(call(waiting.pop()))
+            while waiting and self._wanted(len(waiting)) <= most and time.monotonic() < until:
+                ended.append(self._call(waiting.pop()))
                 self._learn(ended[-1:])
+                if _for_all(ended[-1:]):
+                    ended += _untried(waiting, ended[-1])
+                    waiting.clear()
         except SystemExit:  # out of time: what has ended is told first
             yield ended
             raise
@@ -93,11 +95,26 @@ class Senders:
             try:
                 self._gather(group, len(waiting) - len(seen))
             except SystemExit:
+                self._call_off()
                 yield group
                 raise
+            if refused := _for_all(group):
+                group += _untried(self._call_off(), refused)
             seen += group
             yield group
         self._learn(seen)
+
+    def _call(self, job: JobLog) -> Outcome:
+        """Calls the job's handler. Raises nothing but the alarm of a worker that is out of time: no Exception."""
+        self.begun.add(job.pk)
+        began = time.monotonic()
+        failure = None
+        with bound_contextvars(request_id=job.request_id):
+            try:
+                registry.get(job.job_type).handler(job)
+            except Exception as exc:  # whatever a handler raises is the job's failure, never the worker's
+                failure = describe(exc)
+        return Outcome(job, failure, time.monotonic() - began)
 
     def _gather(self, group: list[Outcome], most: int) -> None:
         """Waits for one to end, and for others that do within FLUSH_SECONDS of it."""
@@ -106,6 +123,14 @@ class Senders:
         while len(group) < most and (rest := until - time.monotonic()) > 0:
             with suppress(queue.Empty):
                 group.append(self._done.get(timeout=rest))
+
+    def _call_off(self) -> list[JobLog]:
+        """What no sender has begun: it is not begun any more."""
+        left: list[JobLog] = []
+        with suppress(queue.Empty):
+            while True:
+                left.append(self._to_do.get_nowait())
+        return left
 
     def _start(self, wanted: int) -> None:
         with self._lock:
@@ -125,7 +150,7 @@ class Senders:
                         self._running -= 1
                         break
                 continue
-            self._done.put(call(job))
+            self._done.put(self._call(job))
         for kind in registry.all_types():
             kind.at_rest()
 
@@ -134,8 +159,19 @@ class Senders:
 
         A server that refuses by 421 may be telling that these are too many connections: half as many, for a while.
         """
-        self.pace = min(outcome.seconds for outcome in ended)
+        done = [outcome.seconds for outcome in ended if outcome.failure is None]
+        self.pace = min(done or [outcome.seconds for outcome in ended])
         told_to_wait = any(o.failure and o.failure.error_class == ErrorClass.THROTTLED for o in ended)
         if told_to_wait and len(ended) > 1:
             self._allowed = max(1, min(self._allowed, len(ended)) // 2)
             self._refused_at = time.monotonic()
+
+
+def _for_all(ended: list[Outcome]) -> Outcome | None:
+    """The outcome that says that no other job would fare better: the configuration is wrong."""
+    return next((o for o in ended if o.failure and o.failure.error_class == ErrorClass.CONFIGURATION), None)
+
+
+def _untried(jobs: list[JobLog], refused: Outcome) -> list[Outcome]:
+    """Jobs whose turn had not come: a server that is asked fifty times with a wrong password may lock the account."""
+    return [Outcome(job, refused.failure, 0.0) for job in jobs]

@@ -37,23 +37,32 @@ def run(pk: int, attempt: int) -> None:
 def run_many(attempts: list[Attempt]) -> None:
     """The function of messages that the courier put together: `run` for each of `attempts`.
 
-    Never raises but for a timeout, which must end this process (django-q2 starts another).
+    Takes on as many at a time as the senders can do at once; what time does not allow goes back. Never raises but for
+    a timeout, which must end this process (django-q2 starts another).
     """
-    began = time.monotonic()
+    hand_back_at = time.monotonic() + settings.JOB_TIMEOUT_SECONDS / 3
     receipts = dict(zip((pk for pk, _ in attempts), _receipts, strict=False))
     try:
-        if board.current.draining:
-            _hand_back(attempts, receipts)
-            return
-        jobs = JobLog.objects.claim_many(attempts, worker=f"{cluster}/{os.getpid()}")
-        claimed = {job.pk for job in jobs}
-        for pk, attempt in attempts:
-            if pk not in claimed:
-                _pass_on(pk, attempt, receipts)
-        _work(jobs, receipts, until=began + settings.JOB_LEASE_SECONDS - 1)
+        while attempts:
+            if board.current.draining or time.monotonic() > hand_back_at:
+                _hand_back(attempts, receipts)
+                return
+            portion = senders.portion(len(attempts))
+            _take_on(attempts[:portion], receipts)
+            attempts = attempts[portion:]
     except (OperationalError, InterfaceError) as away:
         log.warning("database away, messages left for later", error=str(away))
         connection.close()
+
+
+def _take_on(attempts: list[Attempt], receipts: dict[int, broker.Receipt]) -> None:
+    until = time.monotonic() + settings.JOB_LEASE_SECONDS - 1
+    jobs = JobLog.objects.claim_many(attempts, worker=f"{cluster}/{os.getpid()}")
+    claimed = {job.pk for job in jobs}
+    for pk, attempt in attempts:
+        if pk not in claimed:
+            _pass_on(pk, attempt, receipts)
+    _work(jobs, receipts, until)
 
 
 def _work(jobs: list[JobLog], receipts: dict[int, broker.Receipt], until: float) -> None:
@@ -64,9 +73,9 @@ def _work(jobs: list[JobLog], receipts: dict[int, broker.Receipt], until: float)
 
     def settled(group: list[Outcome]) -> None:
         left.update((outcome.job.pk, outcome) for outcome in group)
-        if all(left.values()):
-            signal.alarm(0)  # the work is over: its timeout must not interrupt the settling
+        rest = signal.alarm(0)  # the timeout must not interrupt the settling
         settle(group, [receipts.get(outcome.job.pk) for outcome in group], until)
+        signal.alarm(rest)
         for outcome in group:
             del left[outcome.job.pk]
 
@@ -77,10 +86,7 @@ def _work(jobs: list[JobLog], receipts: dict[int, broker.Receipt], until: float)
             settled(group)
     except TimeoutException:
         signal.alarm(0)
-        rest = [
-            left[job.pk] or Outcome(job, _timed_out(), settings.JOB_TIMEOUT_SECONDS) for job in jobs if job.pk in left
-        ]
-        settled(rest)
+        settled([left[job.pk] or _out_of_time(job) for job in jobs if job.pk in left])
         raise
 
 
@@ -96,9 +102,15 @@ def _tell(job: JobLog) -> None:
     )
 
 
-def _timed_out() -> Failure:
-    took = f"its worker took longer than {settings.JOB_TIMEOUT_SECONDS} s"
-    return Failure(ErrorClass.TEMPORARY, "Timeout", None, took, "")
+def _out_of_time(job: JobLog) -> Outcome:
+    """A job that the timeout interrupted; one whose turn had not come loses no attempt."""
+    seconds = settings.JOB_TIMEOUT_SECONDS
+    if job.pk in senders.begun:
+        failure = Failure(ErrorClass.TEMPORARY, "Timeout", None, f"its worker took longer than {seconds} s", "")
+    else:
+        waited = f"those before it took longer than {seconds} s"
+        failure = Failure(ErrorClass.THROTTLED, "NoTurn", None, waited, "")
+    return Outcome(job, failure, seconds)
 
 
 def _refused(jobs: list[JobLog]) -> list[Outcome]:
@@ -143,10 +155,10 @@ def _pass_on(pk: int, attempt: int, receipts: dict[int, broker.Receipt]) -> None
 
 
 def _hand_back(attempts: list[Attempt], receipts: dict[int, broker.Receipt]) -> None:
-    """The cluster is stopping: what was only fetched is there for others at once."""
+    """What was only fetched is there for others at once."""
     with transaction.atomic():
         broker.send_many(attempts)
-        broker.forget(receipts.values())
+        broker.forget(receipts.get(pk) for pk, _ in attempts)
 
 
 def _remember(task: dict[str, Any], **_: Any) -> None:

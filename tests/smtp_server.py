@@ -83,7 +83,8 @@ class Server(SMTP):
 class Misbehaving:
     """aiosmtpd's handler: keeps the mails and does as its behaviour says."""
 
-    def __init__(self, log: Path | None = None, control: Path | None = None) -> None:
+    def __init__(self, log: Path | None = None, control: Path | None = None, pipelining: bool = False) -> None:
+        self.pipelining = pipelining
         self.mails: list[Mail] = []
         self.connections = 0
         self.behaviour = Behaviour()
@@ -136,6 +137,8 @@ class Misbehaving:
     ) -> list[str]:
         verdict = await self.step("EHLO", server)
         session.host_name = host
+        if self.pipelining:
+            answers.insert(1, "250-PIPELINING")
         return [verdict] if verdict else answers
 
     async def handle_MAIL(  # noqa: N802
@@ -189,8 +192,9 @@ class SmtpServer(Controller):
         tls: ssl.SSLContext | None = None,
         log: Path | None = None,
         control: Path | None = None,
+        pipelining: bool = False,
     ) -> None:
-        self.handler = Misbehaving(log, control)
+        self.handler = Misbehaving(log, control, pipelining)
         super().__init__(
             self.handler,
             hostname=host,

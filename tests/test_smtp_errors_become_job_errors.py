@@ -14,9 +14,9 @@ from tests.smtp_server import SmtpServer
 CERTIFICATE = Path(__file__).parent / "data" / "nobody_trusts_this.pem"
 
 
-@pytest.fixture
-def server(settings):
-    with delivering_to(SmtpServer(), settings) as running:
+@pytest.fixture(params=[False, True], ids=["", "pipelining"])
+def server(settings, request):
+    with delivering_to(SmtpServer(pipelining=request.param), settings) as running:
         yield running
 
 

@@ -10,9 +10,9 @@ from tests.mail import delivering_to, send
 from tests.smtp_server import SmtpServer
 
 
-@pytest.fixture
-def server(settings):
-    with delivering_to(SmtpServer(), settings) as running:
+@pytest.fixture(params=[False, True], ids=["", "pipelining"])
+def server(settings, request):
+    with delivering_to(SmtpServer(pipelining=request.param), settings) as running:
         yield running
 
 
@@ -103,7 +103,7 @@ def test_a_worker_that_is_interrupted_in_the_dialogue_forgets_the_connection(ser
 
     send("signin-1")
     with monkeypatch.context() as patched:
-        patched.setattr("smtplib.SMTP.rcpt", alarm)
+        patched.setattr("smtplib.SMTP.getreply", alarm)
         with pytest.raises(SystemExit):
             send("signin-2")
     send("signin-3")

@@ -109,8 +109,8 @@ def test_the_way_back_goes_to_the_address_that_was_told_and_works_without_a_pass
     assert bat.email == "bat@example.mn"
     assert not EmailAddress.objects.filter(email="thief@example.mn").exists()
 
-    message = account_mails.build(way_back.job_id, way_back.payload)
-    reset = re.search(r"http://testserver(/accounts/password/reset/key/\S+)", message.body)[1]
+    mail = account_mails.build(way_back.job_id, way_back.payload)
+    reset = re.search(r"http://testserver(/accounts/password/reset/key/\S+)", mail.text)[1]
     client = browser()
     form = client.get(reset, follow=True)
     answer = client.post(form.redirect_chain[-1][0], {"password1": "brand-New-horses", "password2": "brand-New-horses"})
