@@ -8,6 +8,7 @@ Senders are threads: they touch no database.
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,8 +39,10 @@ class Senders:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.pace = 0.0  # seconds that a call took when it was last seen; 0: not seen yet
+        self.pace = 0.0  # seconds that a call takes; 0: not seen yet
         self.begun: set[int] = set()  # keys of the jobs of this round whose handler has been called
+        self._seen: deque[float] = deque(maxlen=2)  # one slow call alone may be a hiccup of this machine
+        self._one_thread = False  # whether the jobs of late may not run in threads
         self._allowed, self._refused_at = most, 0.0
         self._to_do: queue.SimpleQueue[JobLog] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
@@ -50,12 +53,14 @@ class Senders:
         """How many of `waiting` jobs to take on: as many as need not wait long for each other."""
         if not self.pace:
             return 1
-        return min(waiting, max(1, int(self._wanted(waiting) * max(1.0, FLUSH_SECONDS / self.pace))))
+        senders = 1 if self._one_thread else self._wanted(waiting)
+        return min(waiting, int(senders * max(1.0, FLUSH_SECONDS / self.pace)))
 
     def call_all(self, jobs: list[JobLog]) -> Iterator[list[Outcome]]:
         """Calls every job's handler; gives what has ended, in groups, at least every FLUSH_SECONDS."""
         self.begun.clear()
         alone = [job for job in reversed(jobs) if not registry.may_run_in_threads(job.job_type)]
+        self._one_thread = bool(alone)
         while alone:
             yield from self._one_after_another(alone, most=len(jobs))
         waiting = [job for job in reversed(jobs) if registry.may_run_in_threads(job.job_type)]
@@ -160,7 +165,8 @@ class Senders:
         A server that refuses by 421 may be telling that these are too many connections: half as many, for a while.
         """
         done = [outcome.seconds for outcome in ended if outcome.failure is None]
-        self.pace = min(done or [outcome.seconds for outcome in ended])
+        self._seen.append(min(done or [outcome.seconds for outcome in ended]))
+        self.pace = min(self._seen)
         told_to_wait = any(o.failure and o.failure.error_class == ErrorClass.THROTTLED for o in ended)
         if told_to_wait and len(ended) > 1:
             self._allowed = max(1, min(self._allowed, len(ended)) // 2)

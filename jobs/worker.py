@@ -48,8 +48,11 @@ def run_many(attempts: list[Attempt]) -> None:
                 _hand_back(attempts, receipts)
                 return
             portion = senders.portion(len(attempts))
-            _take_on(attempts[:portion], receipts)
-            attempts = attempts[portion:]
+            now, attempts = attempts[:portion], attempts[portion:]
+            _take_on(now, receipts)
+    except TimeoutException:
+        _hand_back(attempts, receipts)
+        raise
     except (OperationalError, InterfaceError) as away:
         log.warning("database away, messages left for later", error=str(away))
         connection.close()

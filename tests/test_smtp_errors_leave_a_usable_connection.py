@@ -1,6 +1,8 @@
 """One kept connection for a process: reused, replaced when it is dead, and never a reason to send a mail twice."""
 
 import os
+import socketserver
+import threading
 
 import pytest
 
@@ -138,3 +140,46 @@ def test_another_server_in_the_settings_gets_the_next_mail(server, settings):
     with delivering_to(other, settings):
         send("signin-2")
     assert [len(server.mails), len(other.mails)] == [1, 1]
+
+
+class Scripted(socketserver.StreamRequestHandler):
+    """A server with PIPELINING that wants the mail of a recipient it has refused (RFC 2920, 3.1 allows it)."""
+
+    def handle(self) -> None:
+        self._say("220 scripted")
+        while line := self.rfile.readline():
+            match line.split(b" ")[0].strip().upper():
+                case b"EHLO":
+                    self._say("250-scripted\r\n250 PIPELINING")
+                case b"RCPT":
+                    self.refused = b"nobody@" in line
+                    self._say("550 5.1.1 no such user" if self.refused else "250 ok")
+                case b"DATA":
+                    self._say("354 go on")
+                    content = b"".join(iter(self.rfile.readline, b".\r\n"))
+                    self.server.contents.append(content)
+                    self._say("554 no valid recipients" if self.refused else "250 taken")
+                case b"QUIT":
+                    return self._say("221 bye")
+                case _:
+                    self._say("250 ok")
+        return None
+
+    def _say(self, words: str) -> None:
+        self.wfile.write(words.encode() + b"\r\n")
+
+
+def test_a_server_that_wants_the_mail_of_a_refused_recipient_gets_an_empty_one(settings):
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Scripted) as scripted:
+        scripted.contents, scripted.daemon_threads = [], True
+        threading.Thread(target=scripted.serve_forever, daemon=True).start()
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = *scripted.server_address, 5
+        send("signin-1")
+        with pytest.raises(Permanent, match="no such user"):
+            send("signin-2", email="nobody@example.mn")
+        send("signin-3")
+        emails.hang_up()
+        scripted.shutdown()
+    assert [len(content) > 1000 for content in scripted.contents] == [True, False, True]
+    assert b"<signin-3@testserver>" in scripted.contents[2]

@@ -1,0 +1,250 @@
+"""Batches: many jobs in few statements, and each of them as safe as if it were alone."""
+
+import threading
+import time
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django_q.exceptions import TimeoutException
+from django_q.models import OrmQ
+
+from jobs import broker, errors, pauses, registry, worker
+from jobs.models import JobAttempt, JobLog, Status, from_now
+from jobs.senders import Senders
+from tests import job_types
+from tests.machine import eventually
+from tests.queues import clusters_of, enqueue, sent, statuses
+from tests.site import Site
+from tests.smtp_server import SmtpServer
+
+pytestmark = [pytest.mark.django_db(transaction=True)]
+QUICK, SLOW = 0.0001, 0.05  # seconds a call has taken
+
+
+@pytest.fixture
+def handled(monkeypatch):
+    monkeypatch.setattr(worker, "senders", Senders(50))
+    with job_types.registered() as recorder:
+        yield recorder
+
+
+@pytest.fixture
+def in_threads(handled, monkeypatch):
+    """The type of the tests, with a handler that may run in threads."""
+    kind = registry.JobType(job_types.NAME, handler=handled.handler, threads=True)
+    monkeypatch.setitem(registry._types, job_types.NAME, kind)
+    return handled
+
+
+def fetched() -> list[tuple[list[int], list[tuple[int, int]]]]:
+    """What the courier hands on: receipts, and the attempts they are for."""
+    tasks = []
+    for receipts, payload in broker.Courier()._fetch():
+        args = broker.SignedPackage.loads(payload)["args"]
+        tasks.append((receipts, args[0] if len(args) == 1 else [args]))
+    return tasks
+
+
+def run_together(jobs: list[JobLog]) -> None:
+    """One task of many first attempts, as a worker gets it."""
+    receipts = dict(OrmQ.objects.order_by("pk").values_list("pk", "payload"))
+    of = {broker.SignedPackage.loads(payload)["args"][0]: receipt for receipt, payload in receipts.items()}
+    worker._receipts = [of.get(job.pk) for job in jobs]
+    worker.run_many([(job.pk, 1) for job in jobs])
+
+
+def enqueue_here(count: int) -> list[JobLog]:
+    return [job_types.enqueue(f"job-{number:02}", user_id=str(number)) for number in range(count)]
+
+
+def of_postgresql() -> None:
+    if connection.vendor != "postgresql":
+        pytest.fail("this is about PostgreSQL; the plain path of SQLite has its tests elsewhere")
+
+
+def test_first_attempts_are_handed_on_together_and_later_ones_alone(handled):
+    of_postgresql()
+    enqueue_here(20)
+    later = job_types.enqueue("later")
+    OrmQ.objects.filter(pk=OrmQ.objects.latest("pk").pk).delete()
+    broker.send(later.pk, 2)
+    tasks = fetched()
+    assert sorted(len(attempts) for _, attempts in tasks) == [1, 10, 10], "each of two workers gets its share"
+    assert {attempt for _, attempts in tasks for _, attempt in attempts if len(attempts) > 1} == {1}
+    assert all(len(receipts) == len(attempts) for receipts, attempts in tasks)
+
+
+def test_a_batch_takes_a_handful_of_statements(handled):
+    jobs = enqueue_here(40)
+    worker.senders.pace = QUICK
+    with CaptureQueriesContext(connection) as queries:
+        run_together(jobs)
+    assert JobLog.objects.filter(status=Status.COMPLETED).count() == 40
+    assert len(handled.called) == 40
+    assert not OrmQ.objects.exists()
+    written = [query["sql"] for query in queries if not query["sql"].startswith(("BEGIN", "COMMIT"))]
+    groups = sum("job_counters" in sql for sql in written)
+    assert len(written) <= 2 + 4 * groups, "this test's own, one claim; of each group lock, settle, count, drop"
+
+
+def test_a_batch_leaves_alone_what_is_not_its_own(handled):
+    mine, discarded, running, done = enqueue_here(4)
+    discarded.discard()
+    JobLog.objects.claim(running.pk, 1, "another")
+    JobLog.objects.claim(done.pk, 1, "another").complete()
+    worker.senders.pace = QUICK
+    run_together([mine, discarded, running, done])
+    assert handled.called == ["job-00"]
+    assert list(JobLog.objects.order_by("job_id").values_list("status", flat=True)) == [
+        Status.COMPLETED,
+        Status.DISCARDED,
+        Status.PROCESSING,
+        Status.COMPLETED,
+    ]
+    attempt = broker.SignedPackage.loads(OrmQ.objects.get().payload)["args"]
+    assert attempt == (running.pk, 2), "should its worker die, somebody comes when its lease ends"
+
+
+def test_a_batch_of_a_paused_type_is_not_claimed(handled):
+    jobs = enqueue_here(3)
+    pauses.pause(job_types.NAME, who="boss", why="")
+    worker.senders.pace = QUICK
+    run_together(jobs)
+    assert (handled.called, OrmQ.objects.count()) == ([], 0)
+    assert set(JobLog.objects.values_list("status", "attempt_count")) == {(Status.ENQUEUED, 0)}
+
+
+def test_a_job_that_fails_fails_alone(handled):
+    jobs = enqueue_here(5)
+
+    def behave(job):
+        if job.job_id == "job-02":
+            raise errors.Temporary("450 later", code=450)
+
+    handled.behave = behave
+    worker.senders.pace = QUICK
+    run_together(jobs)
+    assert sorted(JobLog.objects.values_list("status", flat=True)) == [Status.COMPLETED] * 4 + [Status.FAILED]
+    assert JobAttempt.objects.get().job.job_id == "job-02"
+    assert OrmQ.objects.count() == 1, "the message of its next attempt"
+
+
+@pytest.mark.parametrize("pace", [QUICK, SLOW])
+def test_nobody_asks_again_and_again_with_a_wrong_password(in_threads, pace):
+    jobs = enqueue_here(40)
+
+    def behave(job):
+        time.sleep(0.02)
+        raise errors.Configuration("535 no", code=535)
+
+    in_threads.behave = behave
+    worker.senders.pace, worker.senders.most, worker.senders._allowed = pace, 4, 4
+    run_together(jobs)
+    assert len(in_threads.called) <= 8
+    assert set(JobLog.objects.values_list("status", flat=True)) <= {Status.FAILED, Status.ENQUEUED}
+    assert {job.attempts_left for job in JobLog.objects.all()} == {5}, "no job burns an attempt"
+
+
+def test_handlers_run_side_by_side_while_they_are_slow(in_threads):
+    jobs = enqueue_here(30)
+    threads: set[int] = set()
+
+    def behave(job):
+        threads.add(threading.get_ident())
+        time.sleep(0.03)
+
+    in_threads.behave = behave
+    run_together(jobs)
+    assert len(threads) > 5
+    assert JobLog.objects.filter(status=Status.COMPLETED).count() == 30
+
+
+@pytest.mark.parametrize(
+    ("pace", "senders", "portion"),
+    [(0.0, 1, 1), (0.0001, 1, 50), (0.0009, 1, 50), (0.01, 10, 50), (0.05, 50, 50), (10.0, 50, 50)],
+)
+def test_the_number_of_senders_follows_the_pace(pace, senders, portion):
+    asked = Senders(50)
+    asked.pace = pace
+    assert (asked._wanted(100), asked.portion(50)) == (senders, portion)
+
+
+def test_a_handler_that_asks_the_database_never_runs_in_a_thread(handled):
+    jobs = enqueue_here(10)
+    threads: set[int] = set()
+
+    def behave(job):
+        threads.add(threading.get_ident())
+        time.sleep(0.02)
+
+    handled.behave = behave
+    run_together(jobs)
+    assert threads == {threading.get_ident()}
+
+
+def test_a_server_that_refuses_so_many_at_once_is_asked_by_half_as_many(in_threads):
+    jobs = enqueue_here(16)
+
+    def behave(job):
+        time.sleep(0.02)
+        raise errors.Throttled("421 too many connections", code=421)
+
+    in_threads.behave = behave
+    worker.senders.pace = SLOW
+    run_together(jobs)
+    assert worker.senders._allowed == 8
+    assert set(JobLog.objects.values_list("status", flat=True)) == {Status.FAILED}
+    assert {job.attempts_left for job in JobLog.objects.all()} == {5}
+
+
+def test_out_of_time_costs_those_an_attempt_that_were_begun_and_the_rest_nothing(handled):
+    jobs = enqueue_here(6)
+
+    def behave(job):
+        if len(handled.called) == 3:
+            raise TimeoutException  # as the alarm does, wherever the process happens to be
+
+    handled.behave = behave
+    worker.senders.pace = QUICK
+    with pytest.raises(TimeoutException):
+        run_together(jobs)
+    left = {job.job_id: (job.status, job.attempts_left, job.fingerprint) for job in JobLog.objects.all()}
+    assert [left[f"job-0{n}"] for n in range(6)] == [
+        (Status.COMPLETED, 4, ""),
+        (Status.COMPLETED, 4, ""),
+        (Status.FAILED, 4, "Timeout"),
+        *[(Status.FAILED, 5, "NoTurn")] * 3,
+    ]
+
+
+def test_what_was_not_taken_on_when_time_runs_out_goes_back_at_once(handled, settings):
+    jobs = enqueue_here(6)
+    handled.behave = lambda job: time.sleep(0.3)  # as slow as this, one at a time is taken on
+    settings.JOB_TIMEOUT_SECONDS = 1
+    run_together(jobs)
+    assert 1 <= len(handled.called) < 6
+    waiting = set(JobLog.objects.filter(status=Status.ENQUEUED, attempt_count=0).values_list("pk", flat=True))
+    assert len(waiting) == 6 - len(handled.called)
+    visible = OrmQ.objects.filter(lock__lte=from_now(0))
+    assert {broker.SignedPackage.loads(row.payload)["args"][0] for row in visible} == waiting
+
+
+def test_a_worker_killed_in_the_middle_of_a_batch_sends_twice_no_more_than_it_had_in_flight():
+    smtp = SmtpServer(pipelining=True)
+    smtp.start()
+    try:
+        with Site(EMAIL_PORT=str(smtp.port), JOB_LEASE_SECONDS="6") as site, clusters_of(site) as start:
+            enqueue(site, *(f"job-{number}" for number in range(300)))
+            smtp.behave(at="DATA", delay=0.05)
+            cluster = start()
+            eventually(lambda: len(smtp.mails) > 60)
+            killed = cluster.kill("busy worker")
+            eventually(lambda: statuses(site) == {"completed": 300}, seconds=60)
+            often = sent(smtp)
+            assert len(often) == 300, "none is lost"
+            assert max(often.values()) <= 2
+            assert sum(often.values()) - 300 <= killed * 50
+            assert cluster.end() == 0
+    finally:
+        smtp.stop()
