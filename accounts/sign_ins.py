@@ -50,8 +50,7 @@ def _notify(sign_in: SignIn, verified: bool | None) -> Notice:
     if not (sign_in.user.notify_sign_ins or sign_in.new_device):
         return Notice.OPTED_OUT
     try:
-        with transaction.atomic():
-            notices.enqueue(sign_in)
+        notices.enqueue(sign_in)
     except queue.RateLimited:
         return Notice.LIMITED
     except Error:

@@ -1,21 +1,17 @@
 """The ways into and out of the queue: enqueue, replay, discard. Each is one transaction with its message."""
 
 import re
-from datetime import timedelta
 from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
-from django.db.models.functions import Now
+from django.db import IntegrityError, transaction
 from structlog.contextvars import get_contextvars
 
-from jobs import broker, measures, registry, spent
+from jobs import admission, broker, measures, registry
 from jobs.models import JOB_ID, JobLog, from_now
 
 log = structlog.get_logger("jobs")
-
-HOUR = timedelta(hours=1)
 
 
 class Refused(Exception):
@@ -47,53 +43,38 @@ def enqueue(job_type: str, payload: dict[str, Any], *, job_id: str, user_id: str
     kind = registry.get(job_type)
     if not re.match(JOB_ID, job_id):
         raise ValueError(f"job_id must match {JOB_ID}")
-    with transaction.atomic():
-        _lock_user(f"{source}:{user_id}:{job_type}")
-        there, gone = spent.earlier(job_id)
-        if there:
-            raise Duplicate(JobLog.objects.get(pk=there))
-        if gone:
-            raise Duplicate(JobLog(job_id=job_id, status=gone, source=source))
-        if kind.per_hour is not None:
-            _check_limit(kind.per_hour, source=source, user_id=user_id, job_type=job_type)
-        job = JobLog(
-            job_id=job_id,
-            job_type=job_type,
-            user_id=user_id,
-            source=source,
-            payload=payload,
-            max_attempts=settings.JOB_MAX_ATTEMPTS,
-            expires_at=from_now(settings.JOB_EXPIRES_HOURS * 3600),
-            request_id=get_contextvars().get("request_id", ""),
-        )
-        _insert(job)
-        broker.send(job.pk, attempt=1)
+    try:
+        with transaction.atomic():
+            job = _admit(kind, payload, job_id=job_id, user_id=user_id, source=source)
+            broker.send(job.pk, attempt=1)
+    except IntegrityError:  # another user's job of this id, at this very moment: the unique job_id is the lock
+        raise Duplicate(JobLog.objects.get(job_id=job_id)) from None
     log.info("job enqueued", job_id=job_id, job_type=job_type, source=source)
     return job
 
 
-def _lock_user(name: str) -> None:
-    """One enqueue at a time for this user, until the transaction ends. SQLite has one writer anyway (IMMEDIATE)."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
-
-
-def _check_limit(per_hour: int, **whose: str) -> None:
-    recent = JobLog.objects.filter(**whose, created_at__gt=Now() - HOUR).order_by("-created_at")
-    full = recent.annotate(now=Now()).values_list("created_at", "now")[per_hour - 1 : per_hour]
-    for oldest, now in full:
-        measures.rate_limited(whose["job_type"])
-        raise RateLimited(max(1, 1 + int((oldest + HOUR - now).total_seconds())))
-
-
-def _insert(job: JobLog) -> None:
-    """The unique job_id is the lock: of two users' jobs with one id, one is written."""
-    try:
-        with transaction.atomic():
-            job.save(force_insert=True)
-    except IntegrityError:
-        raise Duplicate(JobLog.objects.get(job_id=job.job_id)) from None
+def _admit(kind: registry.JobType, payload: dict[str, Any], *, job_id: str, user_id: str, source: str) -> JobLog:
+    """The job, written, if its id is new and its user has not had too many."""
+    before = admission.ask(job_id, job_type=kind.name, source=source, user_id=user_id, per_hour=kind.per_hour)
+    if before.there:
+        raise Duplicate(JobLog.objects.get(pk=before.there))
+    if before.gone:
+        raise Duplicate(JobLog(job_id=job_id, status=before.gone, source=source))
+    if before.retry_after is not None:
+        measures.rate_limited(kind.name)
+        raise RateLimited(before.retry_after)
+    job = JobLog(
+        job_id=job_id,
+        job_type=kind.name,
+        user_id=user_id,
+        source=source,
+        payload=payload,
+        max_attempts=settings.JOB_MAX_ATTEMPTS,
+        expires_at=from_now(settings.JOB_EXPIRES_HOURS * 3600),
+        request_id=get_contextvars().get("request_id", ""),
+    )
+    job.save(force_insert=True)
+    return job
 
 
 def replay(job: JobLog, *, by_itself: bool = False) -> bool:

@@ -3,7 +3,7 @@
 import hashlib
 import uuid
 
-from django.db import connection, models
+from django.db import models
 from django.db.models.functions import Now
 
 
@@ -25,14 +25,3 @@ class SpentJobId(models.Model):
 def digest(job_id: str) -> uuid.UUID:
     """What is kept of a job_id."""
     return uuid.UUID(bytes=hashlib.sha256(job_id.encode()).digest()[:16])
-
-
-def earlier(job_id: str) -> tuple[int | None, str | None]:
-    """The key of the job of that id, or the status of one that is gone: one query, and so one moment, for both."""
-    spent = SpentJobId._meta.pk.get_db_prep_value(digest(job_id), connection)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT (SELECT id FROM job_logs WHERE job_id = %s), (SELECT status FROM job_ids_spent WHERE digest = %s)",
-            [job_id, spent],
-        )
-        return cursor.fetchone()
