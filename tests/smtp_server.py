@@ -1,7 +1,7 @@
 """A real SMTP server for tests, in a thread of the test or as a process of its own, that misbehaves on command.
 
     server = SmtpServer()                 in a test: server.start(), server.behave(...), server.mails, server.stop()
-    python -m tests.smtp_server --port 21000 --log mails.jsonl [--control behaviour.json]
+    python -m tests.smtp_server --port 21000 --log mails.jsonl [--control behaviour.json] [--pipelining]
 
 The process writes one JSON line for each mail whose content it has taken, and looks into the control file at every
 step of a dialogue: a JSON object with the fields of `Behaviour`; no file or `{}` is a server in good health.
@@ -244,11 +244,12 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--control", type=Path)
+    parser.add_argument("--pipelining", action="store_true", help="offer PIPELINING")
     given = parser.parse_args()
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
-    server = SmtpServer(given.port, host=given.host, log=given.log, control=given.control)
+    server = SmtpServer(given.port, host=given.host, log=given.log, control=given.control, pipelining=given.pipelining)
     server.start()
     done.wait()
     server.stop()
