@@ -41,11 +41,11 @@ class State(admin.SimpleListFilter):
 
 @admin.register(Undeliverable)
 class UndeliverableAdmin(ReadOnlyAdmin):
-    list_display = ("masked", "why", "state", "told_by", "code", "since", "until", "times", "lifted_at", "lifted_by")
+    list_display = ("masked", "why", "state", "told_by", "since", "until", "lifted_at")
     list_filter = (State, "why", "told_by")
     list_per_page = 50
     paginator = CappedPaginator
-    fields = list_display
+    fields = (*list_display, "lifted_by", "times", "code")
     change_list_template = "admin/accounts/undeliverable/list.html"
     change_form_template = "admin/accounts/undeliverable/entry.html"
 

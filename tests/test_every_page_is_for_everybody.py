@@ -101,12 +101,14 @@ def test_the_pages_when_mails_come_back(page, site, why):
         assert page.get_by_role("region").count() == 1
     page.goto("/admin/accounts/undeliverable/")
     examine(page, "the operator's list")
-    page.locator("#result_list th a").click()
+    page.locator("#result_list th.field-masked a").click()
+    assert complaints == []
     examine(page, "the operator's page of one")
+    complaints.clear()  # axe's own attempt at a style there
     page.locator("button[data-sure]").click()
     page.locator("#sure button[value=yes]").click()
     page.wait_for_load_state()
-    assert page.locator("button[data-sure]").count() == 0
+    page.locator("button[data-sure]").wait_for(state="detached")
     page.goto("/accounts/activity/")
     assert page.get_by_role("region").count() == 0
     assert complaints == []
