@@ -4,13 +4,17 @@ can have it tried again."""
 import json
 import re
 import urllib.error
+import urllib.parse
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from types import SimpleNamespace
 
 import pytest
+import responses
 from allauth.account.models import EmailAddress
+from anymail.exceptions import AnymailRecipientsRefused
+from django.contrib.auth.models import Permission
 from django.core import mail
 from django.core.management import call_command
 from django.db import OperationalError
@@ -80,8 +84,6 @@ def worked(one):
 
 
 def operator(*permissions):
-    from django.contrib.auth.models import Permission
-
     client = signed_in()
     User.objects.get(username="saraa").user_permissions.set(Permission.objects.filter(codename__in=permissions))
     return client
@@ -528,8 +530,6 @@ def test_nothing_personal_is_written_to_the_log(hooks, caplog, capsys):
 
 
 def test_a_service_that_will_not_write_to_an_address_is_not_asked_five_times():
-    from anymail.exceptions import AnymailRecipientsRefused
-
     assert isinstance(smtp_errors.judge_http(AnymailRecipientsRefused()), errors.Permanent)
 
 
@@ -557,3 +557,43 @@ def told(site, body, **headers):
     except urllib.error.HTTPError as refused:
         with refused:
             return refused.code
+
+
+@pytest.mark.parametrize(
+    ("service", "keys", "url", "answer"),
+    [
+        (
+            "postmark",
+            {"POSTMARK_SERVER_TOKEN": "t"},
+            "https://api.postmarkapp.com/email",
+            {"ErrorCode": 0, "Message": "OK", "MessageID": "m", "To": "bat@example.mn"},
+        ),
+        (
+            "mailgun",
+            {"MAILGUN_API_KEY": "k"},
+            "https://api.mailgun.net/v3/example.mn/messages",
+            {"id": "m", "message": "Queued"},
+        ),
+        ("brevo", {"BREVO_API_KEY": "k"}, "https://api.brevo.com/v3/smtp/email", {"messageId": "m"}),
+    ],
+)
+def test_a_mail_leaves_by_a_services_own_interface(settings, service, keys, url, answer):
+    settings.ANYMAIL, settings.EMAIL_BACKEND = keys, f"anymail.backends.{service}.EmailBackend"
+    with responses.RequestsMock() as there:
+        there.post(url, json=answer)
+        assert worked(job()).error == ""
+        raw = there.calls[0].request.body
+        sent = raw if isinstance(raw, str) else raw.decode()
+    assert JobLog.objects.get().status == Status.COMPLETED
+    assert "bat@example.mn" in urllib.parse.unquote(sent)
+
+
+def test_a_service_that_answers_that_the_address_is_on_its_list_makes_a_dead_letter_at_once(settings):
+    settings.EMAIL_BACKEND = "anymail.backends.postmark.EmailBackend"
+    settings.ANYMAIL = {"POSTMARK_SERVER_TOKEN": "t"}
+    told_so = {"ErrorCode": 406, "Message": "You tried to send to recipient(s) that have been marked as inactive. "}
+    told_so["Message"] += "Found inactive addresses: bat@example.mn. Inactive recipients bounced before."
+    with responses.RequestsMock() as there:
+        there.post("https://api.postmarkapp.com/email", json=told_so, status=422)
+        dead = worked(job())
+    assert (dead.status, dead.dlq_reason) == (Status.DLQ, Reason.PERMANENT)
