@@ -85,5 +85,6 @@ lock:
 	@$(COMPILE) requirements.in -o requirements.txt
 	@$(COMPILE) -c requirements.txt requirements-dev.in -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt requirements-sqs.in -o requirements-sqs.txt
+	@$(COMPILE) -c requirements-dev.txt requirements-anymail.in -o requirements-anymail.txt
 
 COMPILE = $(PYTHON_IN) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 $(UPGRADE)

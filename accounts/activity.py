@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Notice, Session, SignIn, User
-from jobs.models import JobLog, Status
+from jobs.models import JobLog, Reason, Status
 
 DAYS = 90
 PER_PAGE = 10
@@ -18,6 +18,7 @@ JOB_STATES: dict[str, Any] = {
     Status.COMPLETED: _("sent"),
     Status.DLQ: _("could not be delivered"),
     Status.DISCARDED: _("not sent"),
+    Reason.SUPPRESSED: _("not sent: mails to the address came back"),
 }
 
 
@@ -29,6 +30,7 @@ class Entry:
     active: bool
     current: bool
     job_status: str | None
+    job_reason: str = ""
 
     @property
     def notice(self) -> str:
@@ -37,7 +39,8 @@ class Entry:
             return str(self.sign_in.get_notice_display())
         if self.job_status is None:
             return str(JOB_STATES[Status.COMPLETED])
-        return str(JOB_STATES.get(Status(self.job_status), Notice.QUEUED.label))
+        state = Reason.SUPPRESSED if self.job_reason == Reason.SUPPRESSED else Status(self.job_status)
+        return str(JOB_STATES.get(state, Notice.QUEUED.label))
 
 
 def page_of(user: User, number: str, current: str) -> tuple[Page, list[Entry]]:
@@ -50,6 +53,7 @@ def page_of(user: User, number: str, current: str) -> tuple[Page, list[Entry]]:
     sign_ins = list(page.object_list)
     lasting = Session.objects.filter(user_id=user.pk, expire_date__gt=timezone.now())
     active = set(lasting.filter(sign_in__in=[s.pk for s in sign_ins]).values_list("sign_in", flat=True))
-    statuses = dict(JobLog.objects.filter(job_id__in=[s.job_id for s in sign_ins]).values_list("job_id", "status"))
-    entries = [Entry(s, s.pk in active, str(s.pk) == current, statuses.get(s.job_id)) for s in sign_ins]
+    jobs = JobLog.objects.filter(job_id__in=[s.job_id for s in sign_ins])
+    states = {job_id: state for job_id, *state in jobs.values_list("job_id", "status", "dlq_reason")}
+    entries = [Entry(s, s.pk in active, str(s.pk) == current, *states.get(s.job_id, [None])) for s in sign_ins]
     return page, entries

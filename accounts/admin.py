@@ -7,6 +7,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from accounts import admin_undeliverable  # noqa: F401  (registers its pages)
 from accounts.models import SignIn, User
 
 # GitHub's id and secret are settings (GITHUB_CLIENT_ID), and nobody's tokens are kept: nothing to enter here.

@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 from django.http import HttpRequest
 
-from accounts import sessions, sign_ins
+from accounts import own_address, sessions, sign_ins
 from accounts.models import User
 from jobs import counters, retention
 
@@ -21,6 +21,11 @@ def signed_in(sender: Any, user: User, request: HttpRequest | None = None, **_: 
     except Exception:
         log.exception("sign-in could not be recorded", user_id=user.pk)
     counters.note(*counters.timed("sign_in", time.monotonic() - started))
+
+
+def person_goes(instance: User, **_: Any) -> None:
+    """An account is about to be deleted: what was told of its addresses goes, while they are known."""
+    own_address.forget(instance)
 
 
 def person_gone(instance: User, **_: Any) -> None:

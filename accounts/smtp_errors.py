@@ -60,6 +60,8 @@ def judge(exc: Exception, *, opening: bool = False) -> JobError:
 
 def judge_http(exc: Exception) -> JobError | None:
     """The same for a mail service's HTTP interface (django-anymail); None for an exception that has no status."""
+    if type(exc).__name__ == "AnymailRecipientsRefused":
+        return Permanent("the mail service does not write to this address")
     status = getattr(exc, "status_code", None)
     if not isinstance(status, int):
         return None

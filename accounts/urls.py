@@ -14,6 +14,7 @@ urlpatterns = [
     path("reauthenticate/", limited("password", per_name=False)(allauth.reauthenticate)),
     path("github/login/callback/", views.github_callback, name="github_callback"),
     path("email/", views.email_addresses, name="account_email"),
+    path("email/works-again/", views.address_works, name="address_works"),
     path("activity/", views.activity, name="activity"),
     path("activity/end-all/", views.end_all_sessions, name="end_all_sessions"),
     path("activity/<uuid:sign_in>/end/", views.end_session, name="end_session"),

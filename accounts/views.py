@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import activity as activity_of
-from accounts import dispute_links, disputes, moments, ownership, sessions
+from accounts import dispute_links, disputes, moments, own_address, ownership, sessions
 from accounts.forms import PreferencesForm
 from accounts.middleware import remember_language
 from accounts.models import Device, SignIn, User
@@ -88,6 +88,17 @@ def email_addresses(request: HttpRequest) -> HttpResponse:
     """allauth's page of one's addresses; one that an operator entered is confirmed there."""
     ownership.adopt(_person(request))
     return allauth.email(request)
+
+
+@require_POST
+@login_required
+def address_works(request: HttpRequest) -> HttpResponse:
+    """The banner's button: has mails go to one's address again, once in a while."""
+    if own_address.lift(_person(request)):
+        messages.success(request, _("Mails go to your address again. If one comes back, you will see it here."))
+    else:
+        messages.warning(request, _("Nothing has changed: look at your address again."))
+    return redirect("account_email")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -17,6 +17,7 @@ class AuditEntry(models.Model):
         RESUME = "resume", _("resumed")
         REVEAL = "reveal", _("looked at personal data")
         CREATE_KEY = "create_key", _("made an API key")
+        LIFT = "lift", _("lifted: mails go to an address again")
         REVOKE_KEY = "revoke_key", _("revoked an API key")
 
     at = models.DateTimeField(_("at"), db_default=Now())

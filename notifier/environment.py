@@ -104,6 +104,25 @@ def is_token_if_given(value: str) -> None:
         raise ValidationError("is too short or has odd characters: 24 or more letters and digits, or leave it out")
 
 
+def is_key_if_given(value: str) -> None:
+    """A key that signs, or nothing."""
+    if value and not re.fullmatch(r"[\x21-\x7e]{16,}", value):
+        raise ValidationError("is too short or has odd characters: copy the whole key")
+
+
+def are_logins(value: list[str]) -> None:
+    """`user:password`, fit to stand in an address as `https://user:password@...`; two while one replaces the other."""
+    for word in value:
+        if not re.fullmatch(r"[A-Za-z0-9._~-]{1,64}:[A-Za-z0-9._~-]{24,}", word):
+            raise ValidationError("is no user:password of letters and digits, the password of 24 or more")
+
+
+def is_https(value: str) -> None:
+    """An https address."""
+    if urlsplit(value).scheme != "https" or not urlsplit(value).netloc:
+        raise ValidationError(f"{value!r} is no https address")
+
+
 def is_broker(value: str) -> None:
     """One of the brokers there are couriers for."""
     if value not in ("orm", "redis", "sqs"):

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from environs import Env, EnvValidationError
 
 from notifier import environment as check
+from notifier import mail_services
 from notifier.logging import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -61,6 +62,19 @@ EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", 10, validate=check.at_least(1))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", demo("Yellow Books <no-reply@example.mn>"), validate=check.is_sender)
 GEOIP_PATH = env.str("GEOIP_PATH", "", validate=check.is_file_if_given)
 
+# --- a mail service in place of SMTP, and what it tells of mails that come back (django-anymail) --------
+ANYMAIL_WEBHOOKS: list[str] = env.list("ANYMAIL_WEBHOOKS", [])  # whose webhooks there are, below /anymail/
+ANYMAIL: dict[str, Any] = {
+    "WEBHOOK_SECRET": env.list("ANYMAIL_WEBHOOK_SECRET", [], validate=check.are_logins),
+    "MAILGUN_WEBHOOK_SIGNING_KEY": env.str("ANYMAIL_MAILGUN_WEBHOOK_SIGNING_KEY", "", validate=check.is_key_if_given),
+    "MAILGUN_API_KEY": env.str("ANYMAIL_MAILGUN_API_KEY", ""),
+    "MAILGUN_API_URL": env.str("ANYMAIL_MAILGUN_API_URL", "https://api.mailgun.net/v3", validate=check.is_https),
+    "MAILGUN_SENDER_DOMAIN": env.str("ANYMAIL_MAILGUN_SENDER_DOMAIN", "") or None,
+    "POSTMARK_SERVER_TOKEN": env.str("ANYMAIL_POSTMARK_SERVER_TOKEN", ""),
+    "BREVO_API_KEY": env.str("ANYMAIL_BREVO_API_KEY", ""),
+    "REQUESTS_TIMEOUT": EMAIL_TIMEOUT,
+}
+
 # --- the queue ----------------------------------------------------------------------------------------
 JOB_MAX_ATTEMPTS = env.int("JOB_MAX_ATTEMPTS", 5, validate=check.at_least(1))
 JOB_BACKOFF_SECONDS = env.float("JOB_BACKOFF_SECONDS", 2.0, validate=check.at_least(0.01))
@@ -98,6 +112,8 @@ if bool(GITHUB_CLIENT_ID) != bool(GITHUB_CLIENT_SECRET):
     env._errors["GITHUB_CLIENT_SECRET"].append("GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET belong together")
 if Q_BROKER == "sqs" and find_spec("boto3") is None:
     env._errors["Q_BROKER"].append("sqs needs boto3: pip install --require-hashes -r requirements-sqs.txt")
+for setting, wrong_with_it in mail_services.faults(EMAIL_BACKEND, ANYMAIL_WEBHOOKS, ANYMAIL):
+    env._errors[setting].append(wrong_with_it)
 try:
     env.seal()
 except EnvValidationError as wrong:

@@ -23,5 +23,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("accounts.urls")),
 ]
+if settings.ANYMAIL_WEBHOOKS:
+    urlpatterns.append(path("anymail/", include("notifier.webhooks")))
 if settings.DEBUG:
     urlpatterns.append(path("dev/", include("notifier.dev.urls")))

@@ -39,6 +39,10 @@ INSIDE = [
     "/accounts/reauthenticate/",
     "/accounts/logout/",
 ]
+MARK = (
+    "from accounts import undeliverable; from django.utils import timezone;"
+    "undeliverable.mark('bat@example.mn', '{}', told_by='Postmark', at=timezone.now())"
+)
 VARIANTS = [("mn", "light", 360), ("mn", "dark", 1280), ("en", "dark", 360), ("en", "light", 1280)]
 
 
@@ -81,6 +85,32 @@ def test_the_pages_after_it(page):
     page.goto("/accounts/activity/")
     page.locator("a[href$='/not-me/']").first.click()
     examine(page, "the page of a dispute")
+    assert complaints == []
+
+
+@pytest.mark.parametrize("why", ["bounced", "complained"])
+def test_the_pages_when_mails_come_back(page, site, why):
+    site.sql("DELETE FROM accounts_undeliverable")
+    site.manage("shell", "-v0", "-c", MARK.format(why))
+    complaints = listen(page)
+    page.goto("/accounts/login/")
+    sign_in(page, PASSWORD)
+    for path in ("/accounts/activity/", "/accounts/preferences/", "/accounts/email/"):
+        page.goto(path)
+        examine(page, path)
+        assert page.get_by_role("region").count() == 1
+    page.goto("/admin/accounts/undeliverable/")
+    examine(page, "the operator's list")
+    page.locator("#result_list th.field-masked a").click()
+    assert complaints == []
+    examine(page, "the operator's page of one")
+    complaints.clear()  # axe's own attempt at a style there
+    page.locator("button[data-sure]").click()
+    page.locator("#sure button[value=yes]").click()
+    page.wait_for_load_state()
+    page.locator("button[data-sure]").wait_for(state="detached")
+    page.goto("/accounts/activity/")
+    assert page.get_by_role("region").count() == 0
     assert complaints == []
 
 

@@ -16,7 +16,16 @@ def test_what_runs_the_site_is_tested_in_the_same_versions():
     assert pins("requirements.txt").items() <= pins("requirements-dev.txt").items()
 
 
-@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt", "requirements-sqs.txt"])
+@pytest.mark.parametrize("file", ["requirements-sqs.txt", "requirements-anymail.txt"])
+def test_an_extra_changes_no_version_of_the_site_and_is_tested_as_it_is_installed(file):
+    site, dev = pins("requirements.txt"), pins("requirements-dev.txt")
+    assert pins(file).items() <= dev.items()
+    assert all(site.get(name, version) == version for name, version in pins(file).items())
+
+
+@pytest.mark.parametrize(
+    "file", ["requirements.txt", "requirements-dev.txt", "requirements-sqs.txt", "requirements-anymail.txt"]
+)
 def test_every_package_is_pinned_with_its_hashes(file):
     blocks = re.split(r"^(?=[\w])", Path(ROOT, file).read_text(), flags=re.MULTILINE)[1:]
     assert all("==" in block and "--hash=sha256:" in block for block in blocks)

@@ -45,6 +45,10 @@ WRONG = {
     "RETENTION_DAYS_PAYLOAD": "0",
     "RETENTION_DAYS_SIGN_INS": "-1",
     "DATABASE_URL": "nosql://somewhere",
+    "ANYMAIL_WEBHOOKS": "pigeon",
+    "ANYMAIL_WEBHOOK_SECRET": "user:short",
+    "ANYMAIL_MAILGUN_WEBHOOK_SIGNING_KEY": "key",
+    "ANYMAIL_MAILGUN_API_URL": "http://api.mailgun.net",
     "GITHUB_CLIENT_ID": "without-its-secret",
 }
 STARTS = {
@@ -86,6 +90,60 @@ def test_no_secret_is_told_with_what_is_wrong():
     done = start(STARTS["manage.py"], **{**REQUIRED, "SECRET_KEY": "hush-hush", "DATABASE_URL": "x://u:hush-hush@h/d"})
     assert done.returncode != 0
     assert "hush" not in done.stdout + done.stderr
+
+
+ANYMAIL = "anymail.backends.{}.EmailBackend"
+SECRET = "hook:" + "s" * 24
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"ANYMAIL_WEBHOOKS": "postmark"}, "ANYMAIL_WEBHOOK_SECRET"),
+        ({"ANYMAIL_WEBHOOKS": "mailgun", "ANYMAIL_WEBHOOK_SECRET": SECRET}, "ANYMAIL_MAILGUN_WEBHOOK_SIGNING_KEY"),
+        ({"EMAIL_BACKEND": ANYMAIL.format("postmark")}, "ANYMAIL_POSTMARK_SERVER_TOKEN"),
+        ({"EMAIL_BACKEND": ANYMAIL.format("mailgun")}, "ANYMAIL_MAILGUN_API_KEY"),
+        ({"EMAIL_BACKEND": ANYMAIL.format("brevo")}, "ANYMAIL_BREVO_API_KEY"),
+        ({"EMAIL_BACKEND": ANYMAIL.format("pigeon")}, "EMAIL_BACKEND"),
+    ],
+)
+def test_a_mail_service_without_its_keys_and_a_webhook_that_anybody_could_post_to_stop_the_start(given, named):
+    done = start(STARTS["manage.py"], **{**REQUIRED, **given})
+    assert done.returncode != 0
+    assert re.findall(r"^  ([A-Z_]+): ", done.stderr, re.MULTILINE) == [named]
+
+
+@pytest.mark.parametrize("name", ["postmark", "mailgun", "brevo", "amazon_ses"])
+def test_a_mail_service_with_its_keys_starts(name):
+    keys = {"ANYMAIL_POSTMARK_SERVER_TOKEN": "t", "ANYMAIL_MAILGUN_API_KEY": "k", "ANYMAIL_BREVO_API_KEY": "k"}
+    keys |= {"ANYMAIL_WEBHOOK_SECRET": f"{SECRET},{SECRET}2", "ANYMAIL_MAILGUN_WEBHOOK_SIGNING_KEY": "k" * 16}
+    given = {**REQUIRED, **keys, "EMAIL_BACKEND": ANYMAIL.format(name), "ANYMAIL_WEBHOOKS": name}
+    done = start([*MANAGE, "check"], **given)
+    assert done.returncode == 0, done.stderr
+    code = "from django.core.mail import get_connection; print(get_connection().esp_name)"
+    assert start([*MANAGE, "shell", "-v0", "-c", code], **given).stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("missing", "given", "said"),
+    [
+        ("anymail", {"EMAIL_BACKEND": ANYMAIL.format("amazon_ses")}, "requirements-anymail.txt"),
+        ("anymail", {"ANYMAIL_WEBHOOKS": "postmark", "ANYMAIL_WEBHOOK_SECRET": SECRET}, "requirements-anymail.txt"),
+        ("boto3", {"EMAIL_BACKEND": ANYMAIL.format("amazon_ses")}, "requirements-sqs.txt"),
+        ("boto3", {"Q_BROKER": "sqs"}, "requirements-sqs.txt"),
+        ("anymail", {}, ""),
+    ],
+)
+def test_a_package_that_is_not_there_is_named_with_what_to_type_and_missed_by_nobody_else(missing, given, said):
+    hidden = (
+        "import importlib.util as u, os, sys; find = u.find_spec; "
+        f"u.find_spec = lambda name, *a: None if name == {missing!r} else find(name, *a); "
+        f"sys.modules[{missing!r}] = None; os.environ['DJANGO_SETTINGS_MODULE'] = 'notifier.settings'; "
+        "import django; django.setup(); import notifier.urls"
+    )
+    done = start([sys.executable, "-c", hidden], **{**REQUIRED, **given})
+    assert (done.returncode != 0) == bool(said), done.stderr
+    assert said in done.stderr
 
 
 def test_with_debug_nothing_has_to_be_given():

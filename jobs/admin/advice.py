@@ -65,7 +65,9 @@ def _dead(job: JobLog) -> Advice:
             )
         case Reason.SUPPRESSED:
             return Advice(
-                _("Mails to this address bounced before, so it is not written to."), _("Press Discard."), "discard"
+                _("Mails to this address bounced, or were called spam, so it is not written to."),
+                _("Press Discard. Or lift the address under Undeliverable addresses, then press Replay."),
+                "discard",
             )
     return Advice(_("It failed and will not be tried again."), _("Read the last error, then replay or discard it."))
 

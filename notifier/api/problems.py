@@ -91,11 +91,11 @@ def _measure(request: HttpRequest) -> HttpResponse | None:
         return Problem("bad-request", "Content-Length is no number.").response()
     if int(length) <= MAX_BODY:
         return None
-    _drain(request)
+    drain(request)
     return Problem("body-too-large").response()
 
 
-def _drain(request: HttpRequest) -> None:
+def drain(request: HttpRequest) -> None:
     """Reads on for a moment: a client that is still sending when the connection closes sees no answer at all."""
     until = time.monotonic() + DRAIN_SECONDS
     with contextlib.suppress(OSError):
