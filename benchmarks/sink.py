@@ -1,0 +1,132 @@
+"""A mail server that keeps nothing: counts mails, and notes when each came. Answers after a delay that can be set.
+
+    python -m benchmarks.sink SMTP_PORT CONTROL_PORT [--no-pipelining]
+
+One process, no threads: cheap enough not to be what is measured. Pipelined commands may come in one segment, with the
+content and with the next mail's commands. The control port takes one JSON list a line and answers with one JSON line:
+["reset", delay in ms], ["count"] (mails, distinct references, first and last arrival), ["arrivals"].
+Times are time.monotonic(), the same for every process of the machine.
+"""
+
+import asyncio
+import json
+import re
+import sys
+import time
+
+REFERENCE = re.compile(rb"(?mi)^X-Entity-Ref-ID:\s*([^@\s]+)")
+HEADERS = 4096  # bytes in which the headers are looked for
+END = b"\r\n.\r\n"
+
+
+class Tally:
+    """What has come since the last reset, by reference; `delay`: seconds before a mail is taken."""
+
+    def __init__(self) -> None:
+        self.reset(0)
+
+    def reset(self, delay_ms: float) -> None:
+        self.delay = delay_ms / 1000
+        self.mails: list[tuple[str, float]] = []
+
+    def take(self, mail: bytes) -> None:
+        found = REFERENCE.search(mail[:HEADERS])
+        self.mails.append((found[1].decode() if found else "", time.monotonic()))
+
+    def count(self) -> list[float | None]:
+        first, last = (self.mails[0][1], self.mails[-1][1]) if self.mails else (None, None)
+        return [len(self.mails), len({reference for reference, _ in self.mails}), first, last]
+
+
+class Smtp(asyncio.Protocol):
+    """One client. Commands are answered in order; while a mail's answer is delayed, what follows waits."""
+
+    def __init__(self, tally: Tally, pipelining: bool) -> None:
+        self.tally, self.buffer = tally, bytearray()
+        self.in_content = self.held = False
+        extensions = [b"sink", *([b"PIPELINING"] if pipelining else []), b"SIZE 36700160", b"8BITMIME"]
+        self.hello = b"".join(b"250-%b\r\n" % each for each in extensions[:-1]) + b"250 %b\r\n" % extensions[-1]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.write(b"220 sink\r\n")
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Answers all that is complete, with one write."""
+        answers = b""
+        while not self.held:
+            answer = self._content() if self.in_content else self._command()
+            if answer is None:
+                break
+            answers += answer
+        if answers and not self.transport.is_closing():
+            self.transport.write(answers)
+
+    def _command(self) -> bytes | None:
+        end = self.buffer.find(b"\r\n")
+        if end < 0:
+            return None
+        verb = bytes(self.buffer[:4]).upper()
+        del self.buffer[: end + 2]
+        if verb == b"DATA":
+            self.in_content = True
+            return b"354 go on\r\n"
+        if verb == b"QUIT":
+            self.transport.write(b"221 bye\r\n")
+            self.transport.close()
+            return None
+        return self.hello if verb in (b"EHLO", b"HELO") else b"250 ok\r\n"
+
+    def _content(self) -> bytes | None:
+        """The answer to a whole mail; b"" when it comes later."""
+        empty = self.buffer.startswith(END[2:])
+        end = 0 if empty else self.buffer.find(END)
+        if end < 0:
+            return None
+        self.tally.take(bytes(self.buffer[:end]))
+        del self.buffer[: end + (3 if empty else 5)]
+        self.in_content = False
+        if not self.tally.delay:
+            return b"250 taken\r\n"
+        self.held = True
+        asyncio.get_running_loop().call_later(self.tally.delay, self._release)
+        return b""
+
+    def _release(self) -> None:
+        self.held = False
+        if not self.transport.is_closing():
+            self.transport.write(b"250 taken\r\n")
+        self._go_on()
+
+
+async def control(tally: Tally, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answers what the benchmark asks, until it hangs up."""
+    while line := await reader.readline():
+        match json.loads(line):
+            case ["reset", delay]:
+                tally.reset(delay)
+                answer: object = True
+            case ["count"]:
+                answer = tally.count()
+            case _:
+                answer = tally.mails
+        writer.write(json.dumps(answer).encode() + b"\n")
+        await writer.drain()
+    writer.close()
+
+
+async def main(smtp_port: int, control_port: int, pipelining: bool) -> None:
+    """Serves until killed."""
+    tally, loop = Tally(), asyncio.get_running_loop()
+    await asyncio.start_server(lambda r, w: control(tally, r, w), "127.0.0.1", control_port)
+    server = await loop.create_server(lambda: Smtp(tally, pipelining), "127.0.0.1", smtp_port, backlog=512)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), "--no-pipelining" not in sys.argv))
