@@ -19,8 +19,8 @@ LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 @dataclass(frozen=True)
 class Contender:
     """name: for ONLY=. title: in the table. commands: its workers. apps: put before the site's. settings: over the
-    site's. share: its jobs at 0 ms and at 50 ms, as a share of JOBS: enough of them to last for seconds. unfinished: SQL
-    that counts what its ledger has not seen the end of."""
+    site's. share: its jobs at 0 ms and at 50 ms, as a share of JOBS: enough of them to last for seconds.
+    unfinished: SQL that counts what its ledger has not seen the end of."""
 
     name: str
     title: str
@@ -104,7 +104,7 @@ ALL = (
         "post-office",
         "django-post-office, 2 x 8 threads",
         "post_office",
-        ((sys.executable, "-m", f"{PEERS}.post_office"),),
+        ((*MANAGE, "shell", "-c", f"from {PEERS}.post_office import main; main()"),),
         ("post_office",),
         {"POST_OFFICE": POST_OFFICE},
         share=(1.0, 1.0),

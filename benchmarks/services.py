@@ -86,7 +86,7 @@ class Services:
 def services(*sink_options: str) -> Iterator[Services]:
     """Starts all of them; none is left at the end."""
     with contextlib.ExitStack() as stack:
-        folder = Path(tempfile.mkdtemp(prefix="bench-", dir="/tmp"))  # noqa: S108  (short: sockets)
+        folder = Path(tempfile.mkdtemp(prefix="bench-", dir="/tmp"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         postgres = stack.enter_context(Postgres(**DURABLE, **COUNTING))
         postgres.execute("CREATE EXTENSION pg_stat_statements")

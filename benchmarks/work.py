@@ -11,10 +11,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
 if not apps.models_ready:
     django.setup()
 
-from django.core.mail import EmailMultiAlternatives, get_connection  # noqa: E402
+from django.core.mail import EmailMultiAlternatives, get_connection
 
-from accounts import letters, messages  # noqa: E402
-from benchmarks import ledger  # noqa: E402
+from accounts import letters, messages
+from benchmarks import ledger
 
 _kept = threading.local()
 

@@ -12,11 +12,14 @@ def pins(file):
     return dict(re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==(\S+)", Path(ROOT, file).read_text(), re.MULTILINE))
 
 
-def test_what_runs_the_site_is_tested_in_the_same_versions():
-    assert pins("requirements.txt").items() <= pins("requirements-dev.txt").items()
+@pytest.mark.parametrize("file", ["requirements-dev.txt", "requirements-bench.txt"])
+def test_what_runs_the_site_is_tested_and_compared_in_the_same_versions(file):
+    assert pins("requirements.txt").items() <= pins(file).items()
 
 
-@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt", "requirements-sqs.txt"])
+@pytest.mark.parametrize(
+    "file", ["requirements.txt", "requirements-dev.txt", "requirements-sqs.txt", "requirements-bench.txt"]
+)
 def test_every_package_is_pinned_with_its_hashes(file):
     blocks = re.split(r"^(?=[\w])", Path(ROOT, file).read_text(), flags=re.MULTILINE)[1:]
     assert all("==" in block and "--hash=sha256:" in block for block in blocks)

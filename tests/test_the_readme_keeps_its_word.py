@@ -22,7 +22,9 @@ def table_below(file):
     return dict(re.findall(r"^\| (\S+) \| (.+) \|$", table, re.MULTILINE))
 
 
-@pytest.mark.parametrize("file", ["requirements.in", "requirements-dev.in", "requirements-sqs.in"])
+@pytest.mark.parametrize(
+    "file", ["requirements.in", "requirements-dev.in", "requirements-sqs.in", "requirements-bench.in"]
+)
 def test_every_package_has_a_line_with_its_reason(file):
     reasons = table_below(file)
     assert set(reasons) == set(PACKAGE.findall(Path(ROOT, file).read_text()))

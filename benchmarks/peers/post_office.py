@@ -1,6 +1,6 @@
 """django-post-office: keeps a ledger of its own, renders when a mail is queued and sends what is queued in batches.
 
-Run as a program it is the worker: `send_queued_mail` over and over, with two processes and a rest of a second.
+Its worker is `send_queued_mail` over and over, with two processes and a rest of a second.
 """
 
 import time
@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from post_office import mail as office
 
-from benchmarks.work import mail  # first: it readies Django
-
-from post_office import mail as office  # noqa: I001, E402
+from benchmarks.work import mail
 
 REST_SECONDS = 1.0
 
@@ -35,7 +34,3 @@ def main() -> None:
     while True:
         office.send_queued_mail_until_done(lock, processes=2)
         time.sleep(REST_SECONDS)
-
-
-if __name__ == "__main__":
-    main()
