@@ -1,7 +1,9 @@
-"""The process that enqueues, by the contender's own way in.      python -m benchmarks.enqueuing bulk|paced PREFIX COUNT
+"""The process that enqueues, by the contender's own way in.
 
-bulk: as fast as one process can; prints how many ms each call took. paced: one at a time with rests between, as
-sign-ins come; prints when each call returned. Either way one JSON value on standard output.
+    python -m benchmarks.enqueuing bulk|steady|paced PREFIX COUNT
+
+bulk: as fast as one process can; prints how many ms each call took. steady: at BENCH_RATE calls a second.
+paced: one at a time with rests between, as sign-ins come; prints when each call returned. The output is one JSON value.
 """
 
 import importlib
@@ -29,6 +31,14 @@ def bulk(enqueue: Callable[..., None], prefix: str, count: int) -> list[float]:
     return took
 
 
+def steady(enqueue: Callable[..., None], prefix: str, count: int) -> None:
+    """BENCH_RATE calls a second; late ones are made up for."""
+    rate, began = float(os.environ["BENCH_RATE"]), time.monotonic()
+    for number, (reference, payload) in enumerate(payloads(prefix, count)):
+        time.sleep(max(0.0, began + number / rate - time.monotonic()))
+        enqueue(reference, payload)
+
+
 def paced(enqueue: Callable[..., None], prefix: str, count: int) -> dict[str, float]:
     """time.monotonic() at the return of each call, by reference."""
     chance, returned = random.Random(count), {}  # noqa: S311  (the same rests for everybody)
@@ -42,4 +52,4 @@ def paced(enqueue: Callable[..., None], prefix: str, count: int) -> dict[str, fl
 if __name__ == "__main__":
     way, prefix, count = sys.argv[1:]
     enqueue = importlib.import_module(f"{PEERS}.{named(os.environ['BENCH_CONTENDER']).module}").enqueue
-    json.dump({"bulk": bulk, "paced": paced}[way](enqueue, prefix, int(count)), sys.stdout)
+    json.dump({"bulk": bulk, "steady": steady, "paced": paced}[way](enqueue, prefix, int(count)), sys.stdout)

@@ -73,7 +73,7 @@ def at_rest(stand: Stand, figures: Figures, pickups: int, idle: float) -> None:
         sink.ask("reset", 0)
         returned = stand.enqueue("paced", "rest", pickups)
         stand.arrived(pickups)
-        came = dict(sink.ask("arrivals"))
+        came = dict(sink.ask("arrivals", "rest-"))
     figures.pickups = [(came[reference] - at) * 1000 for reference, at in returned.items()]
 
 

@@ -32,9 +32,9 @@ COMMITS = "SELECT xact_commit FROM pg_stat_database WHERE datname = %s"
 class Sink:
     """benchmarks/sink.py as a process, and the line to its control port."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self) -> None:
         self.port, control = free_port(), free_port()
-        command = [sys.executable, "-m", "benchmarks.sink", str(self.port), str(control), *options]
+        command = [sys.executable, "-m", "benchmarks.sink", str(self.port), str(control)]
         self.process = subprocess.Popen(command, cwd=ROOT, preexec_fn=die_with_parent)
         self.line = eventually(lambda: _connected(control)).makefile("rw")
 
@@ -83,14 +83,14 @@ class Services:
 
 
 @contextlib.contextmanager
-def services(*sink_options: str) -> Iterator[Services]:
+def services() -> Iterator[Services]:
     """Starts all of them; none is left at the end."""
     with contextlib.ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="bench-", dir="/tmp"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         postgres = stack.enter_context(Postgres(**DURABLE, **COUNTING))
         postgres.execute("CREATE EXTENSION pg_stat_statements")
-        sink = Sink(*sink_options)
+        sink = Sink()
         stack.callback(sink.close)
         port = free_port()
         server = _redis(port)

@@ -1,11 +1,11 @@
 """A mail server that keeps nothing: counts mails, and notes when each came. Answers after a delay that can be set.
 
-    python -m benchmarks.sink SMTP_PORT CONTROL_PORT [--no-pipelining]
+    python -m benchmarks.sink SMTP_PORT CONTROL_PORT
 
 One process, no threads: cheap enough not to be what is measured. Pipelined commands may come in one segment, with the
 content and with the next mail's commands. The control port takes one JSON list a line and answers with one JSON line:
-["reset", delay in ms], ["count"] (mails, distinct references, first and last arrival), ["arrivals"].
-Times are time.monotonic(), the same for every process of the machine.
+["reset", delay in ms], ["offer", whether PIPELINING], ["count"] (mails, distinct references, first and last arrival),
+["arrivals", how their references begin]. Times are time.monotonic(), the same for every process of the machine.
 """
 
 import asyncio
@@ -20,14 +20,19 @@ END = b"\r\n.\r\n"
 
 
 class Tally:
-    """What has come since the last reset, by reference; `delay`: seconds before a mail is taken."""
+    """What has come since the last reset, by reference. delay: seconds before a mail is taken. hello: to EHLO."""
 
     def __init__(self) -> None:
         self.reset(0)
+        self.offer(pipelining=True)
 
     def reset(self, delay_ms: float) -> None:
         self.delay = delay_ms / 1000
         self.mails: list[tuple[str, float]] = []
+
+    def offer(self, *, pipelining: bool) -> None:
+        middle = b"250-PIPELINING\r\n" if pipelining else b""
+        self.hello = b"250-sink\r\n%b250-SIZE 36700160\r\n250 8BITMIME\r\n" % middle
 
     def take(self, mail: bytes) -> None:
         found = REFERENCE.search(mail[:HEADERS])
@@ -41,11 +46,9 @@ class Tally:
 class Smtp(asyncio.Protocol):
     """One client. Commands are answered in order; while a mail's answer is delayed, what follows waits."""
 
-    def __init__(self, tally: Tally, pipelining: bool) -> None:
+    def __init__(self, tally: Tally) -> None:
         self.tally, self.buffer = tally, bytearray()
         self.in_content = self.held = False
-        extensions = [b"sink", *([b"PIPELINING"] if pipelining else []), b"SIZE 36700160", b"8BITMIME"]
-        self.hello = b"".join(b"250-%b\r\n" % each for each in extensions[:-1]) + b"250 %b\r\n" % extensions[-1]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -80,7 +83,7 @@ class Smtp(asyncio.Protocol):
             self.transport.write(b"221 bye\r\n")
             self.transport.close()
             return None
-        return self.hello if verb in (b"EHLO", b"HELO") else b"250 ok\r\n"
+        return self.tally.hello if verb in (b"EHLO", b"HELO") else b"250 ok\r\n"
 
     def _content(self) -> bytes | None:
         """The answer to a whole mail; b"" when it comes later."""
@@ -111,22 +114,27 @@ async def control(tally: Tally, reader: asyncio.StreamReader, writer: asyncio.St
             case ["reset", delay]:
                 tally.reset(delay)
                 answer: object = True
+            case ["offer", pipelining]:
+                tally.offer(pipelining=pipelining)
+                answer = True
             case ["count"]:
                 answer = tally.count()
-            case _:
-                answer = tally.mails
+            case ["arrivals", prefix]:
+                answer = [each for each in tally.mails if each[0].startswith(prefix)]
+            case unknown:
+                raise ValueError(f"{unknown}?")
         writer.write(json.dumps(answer).encode() + b"\n")
         await writer.drain()
     writer.close()
 
 
-async def main(smtp_port: int, control_port: int, pipelining: bool) -> None:
+async def main(smtp_port: int, control_port: int) -> None:
     """Serves until killed."""
     tally, loop = Tally(), asyncio.get_running_loop()
     await asyncio.start_server(lambda r, w: control(tally, r, w), "127.0.0.1", control_port)
-    server = await loop.create_server(lambda: Smtp(tally, pipelining), "127.0.0.1", smtp_port, backlog=512)
+    server = await loop.create_server(lambda: Smtp(tally), "127.0.0.1", smtp_port, backlog=512)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), "--no-pipelining" not in sys.argv))
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))

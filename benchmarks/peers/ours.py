@@ -7,5 +7,5 @@ from jobs import queue
 
 
 def enqueue(reference: str, payload: dict[str, Any]) -> None:
-    """One job."""
-    queue.enqueue(JOB_TYPE, payload, job_id=reference, user_id=payload["userId"])
+    """One job, of a user of its own: the limit is ten an hour."""
+    queue.enqueue(JOB_TYPE, payload, job_id=reference, user_id=reference)
