@@ -48,7 +48,7 @@ class Smtp(asyncio.Protocol):
 
     def __init__(self, tally: Tally) -> None:
         self.tally, self.buffer = tally, bytearray()
-        self.in_content = self.held = False
+        self.in_content = self.held = self.over = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -62,13 +62,15 @@ class Smtp(asyncio.Protocol):
     def _go_on(self) -> None:
         """Answers all that is complete, with one write."""
         answers = b""
-        while not self.held:
+        while not self.held and not self.over:
             answer = self._content() if self.in_content else self._command()
             if answer is None:
                 break
             answers += answer
         if answers and not self.transport.is_closing():
             self.transport.write(answers)
+        if self.over:
+            self.transport.close()
 
     def _command(self) -> bytes | None:
         end = self.buffer.find(b"\r\n")
@@ -80,9 +82,8 @@ class Smtp(asyncio.Protocol):
             self.in_content = True
             return b"354 go on\r\n"
         if verb == b"QUIT":
-            self.transport.write(b"221 bye\r\n")
-            self.transport.close()
-            return None
+            self.over = True
+            return b"221 bye\r\n"
         return self.tally.hello if verb in (b"EHLO", b"HELO") else b"250 ok\r\n"
 
     def _content(self) -> bytes | None:
