@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from benchmarks import document, machine, rows
 from benchmarks.contenders import MANAGE, OURS
+from benchmarks.processes import pss_mb
 from benchmarks.report import number, table
 from benchmarks.services import Services, services
 from benchmarks.stands import Stand
@@ -49,20 +50,22 @@ def main() -> None:
     chosen = [stage for stage in STAGES if not ONLY or stage.name in ONLY.split(",")]
     with services() as running:
         told = [machine.describe(running), f"{JOBS} jobs a drain, {ROUNDS} drains of each, instant replies."]
-        rates = {stage.title: _rates(stage, running) for stage in chosen}
-    first = statistics.median(next(iter(rates.values())))
-    heads = ["", "mails/s", "of the first line", "lowest", "highest"]
+        drains = {stage.title: _drains(stage, running) for stage in chosen}
+    first = statistics.median(rate for rate, _ in next(iter(drains.values())))
+    heads = ["", "mails/s", "of the first line", "lowest", "highest", "PSS MB"]
     lines = []
-    for title, each in rates.items():
-        middle = statistics.median(each)
-        lines.append([title, number(middle), f"{middle / first:.0%}", number(min(each)), number(max(each))])
+    for title, each in drains.items():
+        rates, memory = [rate for rate, _ in each], max(used for _, used in each)
+        middle = statistics.median(rates)
+        told_of = [number(middle), f"{middle / first:.0%}", number(min(rates)), number(max(rates)), number(memory)]
+        lines.append([title, *told_of])
     print(text := "\n\n".join([*told, table(heads, lines)]))
     if not ONLY and SCALE == 1:
         document.put("growth", text)
 
 
-def _rates(stage: Stage, running: Services) -> list[float]:
-    """The rates of its drains, in a database that is filled once."""
+def _drains(stage: Stage, running: Services) -> list[tuple[float, float]]:
+    """Rate and memory of its drains, in a database that is filled once."""
     stand = Stand(OURS, running)
     stand.fresh()
     try:
@@ -70,26 +73,27 @@ def _rates(stage: Stage, running: Services) -> list[float]:
         rows.finished(stand, int(stage.finished * SCALE))
         rows.waiting(stand, int(stage.waiting * SCALE))
         rows.delayed(stand, int(stage.delayed * SCALE))
-        rates = []
+        drains = []
         for turn in range(ROUNDS):
-            rates.append(_drain(stage, stand, f"g{turn}"))
-            print(f"{stage.title}: {rates[-1]:.0f} mails/s", file=sys.stderr, flush=True)
-        return rates
+            drains.append(_drain(stage, stand, f"g{turn}"))
+            print(f"{stage.title}: {drains[-1][0]:.0f} mails/s", file=sys.stderr, flush=True)
+        return drains
     finally:
         stand.close()
 
 
-def _drain(stage: Stage, stand: Stand, prefix: str) -> float:
+def _drain(stage: Stage, stand: Stand, prefix: str) -> tuple[float, float]:
     """Enqueues the timed jobs before all others, and drains as far as the last of them."""
     stand.enqueue("bulk", prefix, JOBS)
     rows.first_in_line(stand, f"{prefix}-%", JOBS)
     rows.analyze(stand)
     stand.services.sink.ask("reset", 0)
     cluster = (*MANAGE, "qcluster", "--workers", str(stage.workers))
-    with stand.workers((cluster,) * stage.clusters):
+    with stand.workers((cluster,) * stage.clusters) as programs:
         stand.arrived(JOBS)
+        memory = pss_mb(programs.pids)
     moments = sorted(at for _, at in stand.services.sink.ask("arrivals", f"{prefix}-"))
-    return (len(moments) - 1) / (moments[-1] - moments[0])
+    return (len(moments) - 1) / (moments[-1] - moments[0]), memory
 
 
 if __name__ == "__main__":

@@ -57,7 +57,9 @@ class Stand:
     def _make(self, template: str) -> None:
         self.services.sql(f"CREATE DATABASE {template}")
         environment = {**self.environment, "DATABASE_URL": self.services.postgres.url(template)}
-        subprocess.run([*MANAGE, "migrate", "--verbosity", "0", "--skip-checks"], cwd=ROOT, env=environment, check=True)
+        command = [*MANAGE, "migrate", "--verbosity", "0", "--skip-checks"]
+        with self.log.open("ab") as log:
+            subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=log, stderr=log)
         self.services.sql(TABLE, database=template)
 
     def enqueue(self, way: str, prefix: str, count: int) -> Any:

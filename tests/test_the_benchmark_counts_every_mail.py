@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.services import Sink
 
-BODY = "DATA\r\nX-Entity-Ref-ID: {name}@example.mn\r\n\r\nhello\r\n.dots\r\n.\r\n"
+BODY = "DATA\r\nSubject: x\r\nX-Entity-Ref-ID: {name}@example.mn\r\n\r\nhello\r\n.dots\r\n.\r\n"
 MAIL = "MAIL FROM:<a@example.mn> SIZE=60\r\nRCPT TO:<b@example.mn>\r\n" + BODY
 
 
