@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -84,7 +85,8 @@ class Services:
 
 @contextlib.contextmanager
 def services() -> Iterator[Services]:
-    """Starts all of them; none is left at the end."""
+    """Starts all of them; none is left at the end, nor after SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with contextlib.ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="bench-", dir="/tmp"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
