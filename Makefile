@@ -7,7 +7,11 @@
 # make seed    believable jobs by the million, to try the operators' pages   make seed N=5000000
 # make admin-bench  how quick those pages are then                           make admin-bench > docs/admin-at-scale.md
 # make prune-bench  does a job wait while 1,000,000 old ones are pruned?      make prune-bench OLD=100000 RATE=50
-# make bench   what recording a sign-in costs the person who waits          make bench N=200
+# make bench   ours and ten other queues, the same work in one run           make bench ROUNDS=3 JOBS=1000 ONLY=ours,huey
+#              (QUICK=1: one small round that writes nothing; N=100: sign-ins of benchmarks/sign_in.py)
+# make bench-growth  the rate with millions of rows, more workers, clusters   make bench-growth ONLY=empty,finished SCALE=0.1
+# make bench-ideas   what each idea of the fast path gives by itself         make bench-ideas ROUNDS=3 JOBS=4000
+# make soak    an hour at 60 % of the top rate: memory, bloat, latency       make soak MINUTES=60 RATE=600
 # make lock    pins the packages of requirements*.in                         make lock UPGRADE=--upgrade
 
 VENV ?= .venv
@@ -16,7 +20,8 @@ BOOTSTRAP ?= scripts/bootstrap
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo smoke chaos outage test check format lock messages seed bench admin-bench prune-bench
+.PHONY: help run demo smoke chaos outage test check format lock messages seed bench bench-growth bench-ideas soak \
+	admin-bench prune-bench
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -39,7 +44,7 @@ test:
 	@$(BOOTSTRAP) requirements-dev.txt
 	@VENV=$(VENV) scripts/test $(ARGS)
 
-MINUTES ?= 20
+chaos: MINUTES ?= 20
 chaos:
 	@$(BOOTSTRAP) requirements-dev.txt
 	@$(PYTHON_IN) -m tests.chaos --minutes $(MINUTES) $(ARGS)
@@ -70,10 +75,20 @@ admin-bench:
 	@$(BOOTSTRAP) requirements-dev.txt >&2
 	@$(PYTHON_IN) -m tests.admin_at_scale $(ARGS)
 
+# The other queues have an environment of their own. Options go through the environment: ROUNDS, JOBS, ONLY, ...
+BENCH = VENV=.venv-bench $(BOOTSTRAP) requirements-bench.txt && exec .venv-bench/bin/python -m
+
 bench:
-	@$(BOOTSTRAP) requirements.txt
-	@DEBUG=$${DEBUG-1} $(PYTHON_IN) manage.py migrate --verbosity 0
-	@DEBUG=$${DEBUG-1} $(PYTHON_IN) benchmarks/sign_in.py $${N:-100}
+	@$(BENCH) benchmarks.compare
+
+bench-growth:
+	@$(BENCH) benchmarks.growth
+
+bench-ideas:
+	@$(BENCH) benchmarks.ideas
+
+soak:
+	@$(BENCH) benchmarks.soak
 
 prune-bench:
 	@$(BOOTSTRAP) requirements.txt
@@ -86,5 +101,6 @@ lock:
 	@$(COMPILE) -c requirements.txt requirements-dev.in -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt requirements-sqs.in -o requirements-sqs.txt
 	@$(COMPILE) -c requirements-dev.txt requirements-anymail.in -o requirements-anymail.txt
+	@$(COMPILE) -c requirements-dev.txt requirements-bench.in -o requirements-bench.txt
 
 COMPILE = $(PYTHON_IN) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 $(UPGRADE)

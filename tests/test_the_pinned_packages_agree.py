@@ -12,8 +12,9 @@ def pins(file):
     return dict(re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==(\S+)", Path(ROOT, file).read_text(), re.MULTILINE))
 
 
-def test_what_runs_the_site_is_tested_in_the_same_versions():
-    assert pins("requirements.txt").items() <= pins("requirements-dev.txt").items()
+@pytest.mark.parametrize("file", ["requirements-dev.txt", "requirements-bench.txt"])
+def test_what_runs_the_site_is_tested_and_compared_in_the_same_versions(file):
+    assert pins("requirements.txt").items() <= pins(file).items()
 
 
 @pytest.mark.parametrize("file", ["requirements-sqs.txt", "requirements-anymail.txt"])
@@ -24,7 +25,14 @@ def test_an_extra_changes_no_version_of_the_site_and_is_tested_as_it_is_installe
 
 
 @pytest.mark.parametrize(
-    "file", ["requirements.txt", "requirements-dev.txt", "requirements-sqs.txt", "requirements-anymail.txt"]
+    "file",
+    [
+        "requirements.txt",
+        "requirements-dev.txt",
+        "requirements-sqs.txt",
+        "requirements-anymail.txt",
+        "requirements-bench.txt",
+    ],
 )
 def test_every_package_is_pinned_with_its_hashes(file):
     blocks = re.split(r"^(?=[\w])", Path(ROOT, file).read_text(), flags=re.MULTILINE)[1:]

@@ -23,7 +23,14 @@ def table_below(file):
 
 
 @pytest.mark.parametrize(
-    "file", ["requirements.in", "requirements-dev.in", "requirements-sqs.in", "requirements-anymail.in"]
+    "file",
+    [
+        "requirements.in",
+        "requirements-dev.in",
+        "requirements-sqs.in",
+        "requirements-anymail.in",
+        "requirements-bench.in",
+    ],
 )
 def test_every_package_has_a_line_with_its_reason(file):
     reasons = table_below(file)

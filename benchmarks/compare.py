@@ -1,0 +1,82 @@
+"""`make bench`: ours and its peers in one run, in turns; a table, docs/performance.md and its chart.
+
+ROUNDS=3 JOBS=1000 ONLY=ours,stock QUICK=1 (one small round, to see that all works; nothing is written).
+"""
+
+import json
+import os
+import subprocess
+import sys
+import traceback
+from dataclasses import asdict
+from typing import Any
+
+from benchmarks import chart, document, machine, report
+from benchmarks.contenders import ALL, OURS, ROOT, Contender, named
+from benchmarks.floors import bare_ledger, bare_smtp
+from benchmarks.measuring import Figures, Sizes, measure
+from benchmarks.services import Services, services
+from benchmarks.stands import Stand
+
+QUICK = bool(os.environ.get("QUICK"))
+ROUNDS = int(os.environ.get("ROUNDS", 1 if QUICK else 3))
+JOBS = int(os.environ.get("JOBS", 100 if QUICK else 1000))
+SIGN_INS = os.environ.get("N", "20" if QUICK else "100")
+SIZES = Sizes(JOBS, 8, 5.0) if QUICK else Sizes(JOBS, 40, 30.0)
+CHART = "![Four bars for each queue: mails a second, at once and at 50 ms, CPU, pickup](images/performance.png)"
+KEPT = ROOT / "var" / "bench.json"
+
+
+def main() -> None:
+    chosen = [named(name) for name in os.environ["ONLY"].split(",")] if os.environ.get("ONLY") else list(ALL)
+    with services() as running:
+        results: dict[str, Any] = {"machine": machine.describe(running), "rounds": ROUNDS, "jobs": JOBS}
+        figures: dict[str, list[Figures]] = {contender.name: [] for contender in chosen}
+        floors: dict[str, list[float]] = {"smtp": [], "ledger": []}
+        for turn in range(ROUNDS):
+            floors["smtp"].append(bare_smtp(running, 3 * JOBS))
+            floors["ledger"].append(bare_ledger(running, JOBS))
+            for contender in chosen[turn % len(chosen) :] + chosen[: turn % len(chosen)]:
+                _measure(contender, running, figures[contender.name], turn)
+        results |= {"figures": {name: [asdict(each) for each in rounds] for name, rounds in figures.items()}}
+        results |= {"floors": floors, "sign_in": sign_in(running)}
+    _keep(results)
+    print(text := report.render(results))
+    if not QUICK:
+        document.put("bench", f"{CHART}\n\n{text}")
+        chart.draw(results)
+
+
+def _measure(contender: Contender, running: Services, rounds: list[Figures], turn: int) -> None:
+    print(f"round {turn + 1} of {ROUNDS}: {contender.title} ...", end=" ", file=sys.stderr, flush=True)
+    try:
+        rounds.append(measure(contender, running, SIZES, first=turn == 0))
+    except (TimeoutError, subprocess.CalledProcessError):
+        traceback.print_exc()
+    else:
+        last = rounds[-1]
+        told = f"{last.rate:.0f} mails/s, {last.rate_slow:.0f} at 50 ms, {last.cpu:.1f} CPU-ms"
+        print(told, file=sys.stderr, flush=True)
+
+
+def sign_in(running: Services) -> str:
+    """What benchmarks/sign_in.py prints."""
+    stand = Stand(OURS, running)
+    stand.fresh()
+    try:
+        command = [sys.executable, str(ROOT / "benchmarks" / "sign_in.py"), SIGN_INS]
+        told = subprocess.run(
+            command, env=stand.environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        return told.stdout.strip()
+    finally:
+        stand.close()
+
+
+def _keep(results: dict[str, Any]) -> None:
+    KEPT.parent.mkdir(exist_ok=True)
+    KEPT.write_text(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""What the figures were measured on."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from benchmarks.contenders import ROOT
+from benchmarks.services import Services
+
+PACKAGES = (
+    *("django", "django-q2", "psycopg", "celery", "dramatiq", "rq", "huey", "procrastinate"),
+    *("django-tasks-db", "django-post-office"),
+)
+
+
+def describe(running: Services) -> str:
+    """A paragraph: processor, memory, versions, commit."""
+    (postgres,) = running.sql("SHOW server_version")[0]
+    redis = running.redis.info("server")["redis_version"]
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return (
+        f"{os.cpu_count()} cores ({_processor()}), {psutil.virtual_memory().total / 2**30:.0f} GB; "
+        f"Python {platform.python_version()}, PostgreSQL {str(postgres).split()[0]} (fsync and synchronous_commit on), "
+        f"Redis {redis}; {packages}; commit {_commit()}; load before the run {os.getloadavg()[0]:.1f}."
+    )
+
+
+def _processor() -> str:
+    if not sys.platform.startswith("linux"):
+        return platform.processor()
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
+
+
+def _commit() -> str:
+    told = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],  # noqa: S607
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return told.stdout.strip() or "unknown"

@@ -1,0 +1,12 @@
+"""The site's settings with one contender's (BENCH_CONTENDER) over them: the same site, another queue."""
+
+import os
+
+from benchmarks.contenders import named
+from notifier.settings import *  # noqa: F403
+from notifier.settings import INSTALLED_APPS as SITE_APPS
+
+contender = named(os.environ["BENCH_CONTENDER"])
+BENCH_REDIS = os.environ["BENCH_REDIS"]
+INSTALLED_APPS = [*contender.apps, *(app for app in SITE_APPS if app not in contender.apps)]
+globals().update(contender.settings)
