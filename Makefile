@@ -8,7 +8,7 @@
 # make admin-bench  how quick those pages are then                           make admin-bench > docs/admin-at-scale.md
 # make prune-bench  does a job wait while 1,000,000 old ones are pruned?      make prune-bench OLD=100000 RATE=50
 # make bench   ours and ten other queues, the same work in one run           make bench ROUNDS=3 JOBS=1000 ONLY=ours,huey
-#              (QUICK=1: one small round that writes nothing; N=100: sign-ins of benchmarks/sign_in.py)
+#              (QUICK=1: one small round; with it or ONLY no document is written; N=100: sign-ins of benchmarks/sign_in.py)
 # make bench-growth  the rate with millions of rows, more workers, clusters   make bench-growth ONLY=empty,finished SCALE=0.1
 # make bench-ideas   what each idea of the fast path gives by itself         make bench-ideas ROUNDS=3 JOBS=4000
 # make soak    an hour at 60 % of the top rate: memory, bloat, latency       make soak MINUTES=60 RATE=600
@@ -75,7 +75,6 @@ admin-bench:
 	@$(BOOTSTRAP) requirements-dev.txt >&2
 	@$(PYTHON_IN) -m tests.admin_at_scale $(ARGS)
 
-# The other queues have an environment of their own. Options go through the environment: ROUNDS, JOBS, ONLY, ...
 BENCH = VENV=.venv-bench $(BOOTSTRAP) requirements-bench.txt && exec .venv-bench/bin/python -m
 
 bench:
