@@ -25,6 +25,7 @@ class AccountsConfig(AppConfig):
                 names=frozenset({"name"}),
                 screen=suppression.notices,
                 threads=True,
+                warm=notices.warm,
                 at_rest=emails.hang_up,
                 person=notices.sign_ins_page,
                 person_permission="accounts.view_signin",

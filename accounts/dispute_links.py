@@ -1,6 +1,7 @@
 """The link of "this wasn't me": signed, for one sign-in, seven days long, on one site."""
 
 import uuid
+from functools import cache
 
 from django.conf import settings
 from django.core import signing
@@ -19,7 +20,13 @@ def link(sign_in_id: uuid.UUID | str) -> str:
 
 def path(sign_in_id: uuid.UUID | str) -> str:
     """The same within the site."""
-    return reverse("dispute", args=[signing.dumps(str(sign_in_id), salt=_salt())])
+    return f"{_page()}{signing.dumps(str(sign_in_id), salt=_salt())}/"
+
+
+@cache
+def _page() -> str:
+    """The path of the page, up to the token."""
+    return reverse("dispute", args=["token"]).removesuffix("token/")
 
 
 def find(token: str) -> SignIn | None:

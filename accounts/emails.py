@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email.utils import parseaddr
+from functools import lru_cache
 from typing import Any, cast
 
 from django.conf import settings
@@ -84,7 +85,12 @@ def _speaks_smtp() -> bool:
 
 
 def _sender() -> str:
-    return parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+    return _address_of(settings.DEFAULT_FROM_EMAIL)
+
+
+@lru_cache(maxsize=8)
+def _address_of(sender: str) -> str:
+    return parseaddr(sender)[1]
 
 
 def _hand_over(message: EmailMultiAlternatives) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from email.charset import BASE64, SHORTEST, Charset
 from email.utils import formatdate
 from functools import lru_cache
+from struct import iter_unpack
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -104,7 +105,9 @@ def _message(
 
 def _base64(words: str) -> bytes:
     whole = b64encode(words.encode())
-    return b"".join([whole[at : at + LINE] + b"\r\n" for at in range(0, len(whole), LINE)])
+    end = len(whole) // LINE * LINE
+    lines = [line for (line,) in iter_unpack(f"{LINE}s", whole[:end])]
+    return b"\r\n".join([*lines, *([whole[end:]] if whole[end:] else []), b""])
 
 
 @lru_cache(maxsize=8)

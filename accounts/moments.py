@@ -30,10 +30,17 @@ def in_words(timestamp: object, zone: zoneinfo.ZoneInfo, language: str) -> str:
     """
     try:
         moment = datetime.fromisoformat(str(timestamp))
-        local = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(zone)
-        told = date_format(local, FORMATS.get(language, "DATETIME_FORMAT"))
+        exact = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        return _in_words(exact.replace(second=0, microsecond=0), zone, language)
     except (ValueError, OverflowError):
         return ""
+
+
+@lru_cache(maxsize=1024)
+def _in_words(minute: datetime, zone: zoneinfo.ZoneInfo, language: str) -> str:
+    """Kept, since many people sign in within one minute and one zone."""
+    local = minute.astimezone(zone)
+    told = date_format(local, FORMATS.get(language, "DATETIME_FORMAT"))
     return f"{told} ({_zone_in_words(zone.key, local.utcoffset() or timedelta())})"
 
 

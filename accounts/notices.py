@@ -1,12 +1,14 @@
 """The notice of a sign-in as a job: what is enqueued, and what a worker does with it."""
 
+from itertools import product
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.conf import settings
 from django.urls import reverse
 
-from accounts import emails, rendering
+from accounts import emails, letters, messages, rendering
 from accounts.models import Notice, SignIn
 from jobs import queue
 from jobs.models import JobLog
@@ -43,6 +45,15 @@ def payload(sign_in: SignIn) -> dict[str, Any]:
 def deliver(job: JobLog) -> None:
     """The handler: renders the mail and sends it. Raises `jobs.errors`."""
     emails.send_sign_in_notice(job.job_id, job.payload)
+
+
+def warm() -> None:
+    """Makes the skeletons of the usual mails: templates compiled, styles inlined, headers encoded."""
+    usual = {"email": "a@example.mn", "name": "a", "browser": "a", "system": "a", "ipAddress": "192.0.2.1"}
+    for language, new_device, way in product(dict(settings.LANGUAGES), (False, True), ("password", "github")):
+        payload = {**usual, "locale": language, "newDevice": new_device, "provider": way, "signInId": str(UUID(int=0))}
+        letter = letters.write(payload)
+        messages.as_bytes(messages.Mail("warm", usual["email"], language, *rendering.render(letter)))
 
 
 def preview(job: JobLog, language: str) -> tuple[str, str, str]:

@@ -22,7 +22,7 @@ OPEN, CLOSE = "\ue000", "\ue001"
 MARK = re.compile(f"{OPEN}([a-z_]+){CLOSE}")
 GAP = re.compile(r"\n[ \t]*\n[ \t\n]*")
 INDENT = re.compile(r">\s*\n\s*<")
-inliner = css_inline.CSSInliner(keep_style_tags=True, load_remote_stylesheets=False)
+inliner = css_inline.CSSInliner(minify_css=True, load_remote_stylesheets=False)
 
 
 def render(letter: Letter) -> tuple[str, str, str]:

@@ -5,6 +5,7 @@ import unicodedata
 
 INVISIBLE = {"Cf", "Cs", "Co", "Cn"}  # bidi and zero-width characters, surrogates, private use, unassigned
 BREAKS = {"Cc", "Zl", "Zp"}
+SIMPLE = re.compile(r"[\x20-\x7e\u0400-\u0482\u048a-\u04ff]*")  # Latin and Cyrillic letters: nothing to look for
 MOST_MARKS = 3  # accents on one letter; hundreds of them paint over the lines above and below
 SCHEME = re.compile(r"\s*:\s*[/\\]{2,}\s*")
 DOT = re.compile(r"(?<=\w)[.。．｡](?=\w)")
@@ -14,6 +15,8 @@ def plain(value: object, longest: int) -> str:
     """One line of visible characters, at most `longest` of them; empty for whatever is no text."""
     if not isinstance(value, str):
         return ""
+    if SIMPLE.fullmatch(value):
+        return _cut(value[: 4 * longest], longest)
     kept: list[str] = []
     marks = 0
     for character in unicodedata.normalize("NFC", value[: 4 * longest]):
@@ -23,7 +26,11 @@ def plain(value: object, longest: int) -> str:
             kept.append(" ")
         elif category not in INVISIBLE and marks <= MOST_MARKS:
             kept.append(character)
-    line = " ".join("".join(kept).split())
+    return _cut("".join(kept), longest)
+
+
+def _cut(words: str, longest: int) -> str:
+    line = " ".join(words.split())
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
 
 

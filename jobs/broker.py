@@ -121,7 +121,11 @@ class Courier(ORM):
         return row.pk
 
     def acknowledge(self, task_id: list[int]) -> None:
-        self.get_connection().filter(pk__in=task_id).delete()
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("DELETE FROM django_q_ormq WHERE id = ANY(%s)", [task_id])
+        else:
+            self.get_connection().filter(pk__in=task_id).delete()
 
     def dequeue(self) -> list[tuple[list[int], str]]:
         tasks: list[tuple[list[int], str]] = []

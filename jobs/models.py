@@ -122,6 +122,11 @@ class JobQuerySet(models.QuerySet["JobLog"]):
         for job in jobs:
             by_attempt[job.attempt_count].append(job.pk)
         for attempt, pks in by_attempt.items():
+            if connection.vendor == "postgresql":
+                with connection.cursor() as cursor:
+                    cursor.execute(COMPLETE, [pks, attempt])
+                    won.update(pk for (pk,) in cursor.fetchall())
+                continue
             mine = self.filter(pk__in=pks, attempt_count=attempt, status=Status.PROCESSING)
             if len(pks) > 1:
                 pks = list(mine.select_for_update().values_list("pk", flat=True))
@@ -149,6 +154,12 @@ WHERE id = ANY(%s) AND attempt_count = 0 AND status = 'enqueued' AND run_at <= s
                          WHERE paused_at IS NOT NULL OR breaker_opened_at IS NOT NULL)
 RETURNING *, EXTRACT(EPOCH FROM statement_timestamp() - run_at)::float8 AS waited,
     EXTRACT(EPOCH FROM statement_timestamp() - created_at)::float8 AS age
+"""
+
+COMPLETE = """
+UPDATE job_logs SET status = 'completed', processed_at = statement_timestamp(), lease_until = NULL,
+    error = '', stack_trace = '', error_class = '', fingerprint = ''
+WHERE id = ANY(%s) AND attempt_count = %s AND status = 'processing' RETURNING id
 """
 
 

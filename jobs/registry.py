@@ -17,6 +17,7 @@ class JobType:
     be given a job whose payload is masked. names: the payload's keys that hold a person's name, masked there.
     screen: those of claimed jobs that must not be tried, by primary key, and why (`Reason.SUPPRESSED`): one question to
     the database for a whole batch. threads: the handler asks the database nothing, so many may run side by side.
+    warm: called once, before workers are forked: makes what each of them would make for its first jobs; no database.
     at_rest: called in a thread that has called handlers and has nothing more to do: it lets go of its connections.
     person: the address of the admin's page about whom a job is for, "" for nobody known here; `person_permission`:
     what an operator needs to see it."""
@@ -29,6 +30,7 @@ class JobType:
     names: frozenset[str] = frozenset()
     screen: Screen | None = None
     threads: bool = False
+    warm: Callable[[], None] = lambda: None
     at_rest: Callable[[], None] = lambda: None
     person: Callable[[JobLog], str] | None = None
     person_permission: str = ""

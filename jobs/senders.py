@@ -1,7 +1,8 @@
 """Handlers called one after another while the outside world is quick, and side by side while it is slow.
 
 A mail server that answers at once is served fastest by one sender; one that takes 50 ms for each mail by as many as
-there are mails (measured: DESIGN.md section 8). So the number of senders follows the time that a call took.
+there are mails (measured: DESIGN.md section 8). So the number of senders follows the time that a call takes when it
+is made alone: threads make each other slow, so that is asked again every now and then.
 Senders are threads: they touch no database.
 """
 
@@ -20,7 +21,11 @@ from jobs.errors import ErrorClass, Failure, describe
 from jobs.models import JobLog
 
 FLUSH_SECONDS = 0.05  # what has ended is told at least this often, so that a killed worker repeats little
-QUICK_SECONDS = 0.001  # of a call, for each sender: twice as slow, twice as many
+QUICK_SECONDS = 0.005  # of a call: one sender is best
+SECONDS_EACH = 0.001  # of a slower call, for each sender: twice as slow, twice as many
+HICCUP_SECONDS = 0.1  # no hiccup of this machine is longer: one such call shows that the server is slow
+ASK_AGAIN_SECONDS = 1.0  # until one call is made alone again; at a very slow server the time of ASK_AGAIN_CALLS
+ASK_AGAIN_CALLS = 20
 IDLE_SECONDS = 10.0  # after which a sender without work ends, and its connections with it
 SLOW_START_SECONDS = 600.0  # after which twice as many senders are tried again, once the server refused so many
 
@@ -41,7 +46,9 @@ class Senders:
         self.most = most
         self.pace = 0.0  # seconds that a call takes; 0: not seen yet
         self.begun: set[int] = set()  # keys of the jobs of this round whose handler has been called
-        self._seen: deque[float] = deque(maxlen=2)  # one slow call alone may be a hiccup of this machine
+        self._seen: deque[float] = deque(maxlen=2)  # of calls that were made alone
+        self._seen_at = 0.0
+        self._warm = False
         self._one_thread = False  # whether the jobs of late may not run in threads
         self._allowed, self._refused_at = most, 0.0
         self._to_do: queue.SimpleQueue[JobLog] = queue.SimpleQueue()
@@ -66,13 +73,16 @@ class Senders:
         waiting = [job for job in reversed(jobs) if registry.may_run_in_threads(job.job_type)]
         while waiting and self._wanted(len(waiting)) <= 1:
             yield from self._one_after_another(waiting, most=1)
+        if waiting and time.monotonic() - self._seen_at > max(ASK_AGAIN_SECONDS, ASK_AGAIN_CALLS * self.pace):
+            yield from self._one_after_another([waiting.pop()], most=self.most)
         if waiting:
             yield from self._side_by_side(waiting)
 
     def _wanted(self, jobs: int) -> int:
         if self._refused_at and time.monotonic() - self._refused_at > SLOW_START_SECONDS:
             self._allowed, self._refused_at = min(self.most, 2 * self._allowed), time.monotonic()
-        return max(1, min(jobs, self._allowed, int(self.pace / QUICK_SECONDS)))
+        wanted = 1 if self.pace < QUICK_SECONDS else int(self.pace / SECONDS_EACH)
+        return min(jobs, self._allowed, wanted)
 
     def _one_after_another(self, waiting: list[JobLog], most: int) -> Iterator[list[Outcome]]:
         """In this thread, until there is something to tell or the calls are so slow that more than `most` are due."""
@@ -81,7 +91,7 @@ class Senders:
         try:
             while waiting and self._wanted(len(waiting)) <= most and time.monotonic() < until:
                 ended.append(self._call(waiting.pop()))
-                self._learn(ended[-1:])
+                self._learn_pace(ended[-1].seconds)
                 if _for_all(ended[-1:]):
                     ended += _untried(waiting, ended[-1])
                     waiting.clear()
@@ -107,7 +117,7 @@ class Senders:
                 group += _untried(self._call_off(), refused)
             seen += group
             yield group
-        self._learn(seen)
+        self._learn_how_many(seen)
 
     def _call(self, job: JobLog) -> Outcome:
         """Calls the job's handler. Raises nothing but the alarm of a worker that is out of time: no Exception."""
@@ -159,16 +169,18 @@ class Senders:
         for kind in registry.all_types():
             kind.at_rest()
 
-    def _learn(self, ended: list[Outcome]) -> None:
-        """The quickest of several is what the server needed; the others waited for each other, too.
+    def _learn_pace(self, seconds: float) -> None:
+        """A call that was made alone took so long. The first one of all does not count: it opens a connection."""
+        self._seen_at = time.monotonic()
+        if not self._warm:
+            self._warm = True
+            return
+        self._seen.append(seconds)
+        self.pace = seconds if seconds > HICCUP_SECONDS else min(self._seen)
 
-        A server that refuses by 421 may be telling that these are too many connections: half as many, for a while.
-        """
-        done = [outcome.seconds for outcome in ended if outcome.failure is None]
-        self._seen.append(min(done or [outcome.seconds for outcome in ended]))
-        self.pace = min(self._seen)
-        told_to_wait = any(o.failure and o.failure.error_class == ErrorClass.THROTTLED for o in ended)
-        if told_to_wait and len(ended) > 1:
+    def _learn_how_many(self, ended: list[Outcome]) -> None:
+        """A server that refuses by 421 may mean that these are too many connections: half as many, for a while."""
+        if any(o.failure and o.failure.error_class == ErrorClass.THROTTLED for o in ended):
             self._allowed = max(1, min(self._allowed, len(ended)) // 2)
             self._refused_at = time.monotonic()
 

@@ -4,6 +4,7 @@ One chain serves structlog's own loggers and the standard library's (Django, dja
 every line of every process has the same form.
 """
 
+import logging
 from typing import Any
 
 import structlog
@@ -49,6 +50,7 @@ def logging_config(debug: bool) -> dict[str, Any]:
 
     `debug`: readable lines instead of JSON.
     """
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line tells them
     structlog.configure(
         processors=[
             *SHARED,

@@ -162,7 +162,7 @@ def test_handlers_run_side_by_side_while_they_are_slow(in_threads):
 
 @pytest.mark.parametrize(
     ("pace", "senders", "portion"),
-    [(0.0, 1, 1), (0.0001, 1, 50), (0.0009, 1, 50), (0.01, 10, 50), (0.05, 50, 50), (10.0, 50, 50)],
+    [(0.0, 1, 1), (0.0001, 1, 50), (0.0049, 1, 10), (0.01, 10, 50), (0.05, 50, 50), (10.0, 50, 50)],
 )
 def test_the_number_of_senders_follows_the_pace(pace, senders, portion):
     asked = Senders(50)

@@ -1,5 +1,6 @@
 """`manage.py qcluster`: the worker. Ours, found before django-q2's by its place in INSTALLED_APPS."""
 
+import gc
 import os
 import shutil
 import socket
@@ -16,8 +17,10 @@ from django.utils.autoreload import iter_all_python_module_files
 from django_q.cluster import Cluster
 from django_q.conf import Conf
 
-from jobs import worker
+from jobs import registry, worker
 from jobs.supervisor import Supervisor
+
+GARBAGE = 20_000  # new objects between two collections: a mail leaves hundreds and none in a cycle
 
 
 class Command(BaseCommand):
@@ -44,6 +47,11 @@ class Command(BaseCommand):
         Conf.WORKERS, Conf.QUEUE_LIMIT, Conf.BULK = workers, workers, workers * settings.JOB_BATCH_SIZE
         worker.cluster = f"{socket.gethostname()}:{os.getpid()}"
         connections.close_all()
+        for kind in registry.all_types():
+            kind.warm()
+        gc.collect()
+        gc.freeze()  # the collector would write into every page that the forked processes share
+        gc.set_threshold(GARBAGE)
         supervisor = Supervisor(
             worker.cluster,
             lambda: Cluster().start(),
