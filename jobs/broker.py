@@ -30,6 +30,17 @@ CHANNEL = "jobs"
 SLICE = 0.5  # seconds: how soon the pusher sees that it should stop
 UNKNOWN_AGE = datetime(1970, 1, 1, tzinfo=UTC)  # of messages whose broker cannot tell: older than any job
 RUN, RUN_MANY = "jobs.worker.run", "jobs.worker.run_many"
+PUT = """
+INSERT INTO django_q_ormq (key, payload, lock) VALUES (%s, %s, statement_timestamp() + %s * interval '1 second')
+RETURNING id
+"""
+# Not waited for until it is on the disk: should the server crash, the messages are visible again, and harmless.
+TAKE = """
+SET LOCAL synchronous_commit TO off;
+UPDATE django_q_ormq SET lock = clock_timestamp() + %s * interval '1 second' WHERE id IN (
+    SELECT id FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp()
+    ORDER BY lock LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING id, payload
+"""
 Receipt = int | str | None  # of a message, by which it is deleted; Redis gives none
 
 
@@ -117,8 +128,11 @@ class Courier(ORM):
         self._look_at, self._ear = 0.0, listening.Ear(CHANNEL)
 
     def enqueue(self, task: str) -> int:
-        row = self.get_connection().create(key=self.list_key, payload=task, lock=from_now(self.delay))
-        return row.pk
+        if connection.vendor != "postgresql":
+            return self.get_connection().create(key=self.list_key, payload=task, lock=from_now(self.delay)).pk
+        with connection.cursor() as cursor:
+            cursor.execute(PUT, [self.list_key, task, self.delay])
+            return cursor.fetchone()[0]
 
     def acknowledge(self, task_id: list[int]) -> None:
         if connection.vendor == "postgresql":
@@ -172,12 +186,8 @@ class Courier(ORM):
 
     def _take_postgresql(self) -> list[tuple[int, str]]:
         with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE django_q_ormq SET lock = clock_timestamp() + %s * interval '1 second' WHERE id IN ("
-                "SELECT id FROM django_q_ormq WHERE key = %s AND lock <= clock_timestamp() "
-                "ORDER BY lock LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING id, payload",
-                [Conf.RETRY, self.list_key, Conf.BULK],
-            )
+            cursor.execute(TAKE, [Conf.RETRY, self.list_key, Conf.BULK])
+            cursor.nextset()
             return sorted(cursor.fetchall())  # RETURNING keeps no order
 
     def _take_portably(self) -> list[tuple[int, str]]:

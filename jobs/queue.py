@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from structlog.contextvars import get_contextvars
 
 from jobs import admission, broker, measures, registry
-from jobs.models import JOB_ID, JobLog, from_now
+from jobs.models import JOB_ID, JobLog
 
 log = structlog.get_logger("jobs")
 
@@ -70,10 +70,9 @@ def _admit(kind: registry.JobType, payload: dict[str, Any], *, job_id: str, user
         source=source,
         payload=payload,
         max_attempts=settings.JOB_MAX_ATTEMPTS,
-        expires_at=from_now(settings.JOB_EXPIRES_HOURS * 3600),
         request_id=get_contextvars().get("request_id", ""),
     )
-    job.save(force_insert=True)
+    JobLog.objects.insert(job)
     return job
 
 

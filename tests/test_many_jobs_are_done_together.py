@@ -191,7 +191,7 @@ def test_a_server_that_refuses_so_many_at_once_is_asked_by_half_as_many(in_threa
         raise errors.Throttled("421 too many connections", code=421)
 
     in_threads.behave = behave
-    worker.senders.pace = SLOW
+    worker.senders.pace, worker.senders._seen_at = SLOW, time.monotonic()
     run_together(jobs)
     assert worker.senders._allowed == 8
     assert set(JobLog.objects.values_list("status", flat=True)) == {Status.FAILED}
