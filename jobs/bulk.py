@@ -15,11 +15,12 @@ from django.db.models.functions import Now
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
-from jobs import audit, queue
+from jobs import audit, listening, queue
 from jobs.models import JobLog, JobQuerySet, Status
 
 log = structlog.get_logger("jobs")
 
+CHANNEL = "bulk_replays"
 RATE = 500  # jobs a second
 CHUNK = 100
 FILTERS = {
@@ -126,6 +127,7 @@ def start(chosen: dict[str, Any], *, who: str, why: str = "", rate: int = RATE) 
         audit.record(
             who, audit.AuditEntry.Act.BULK_REPLAY, str(batch.pk), filter=chosen, why=why[:200], matched=batch.matched
         )
+        transaction.on_commit(lambda: listening.notify(CHANNEL), robust=True)
     return batch
 
 
@@ -137,9 +139,10 @@ def cancel(batch: BulkReplay, *, who: str) -> bool:
     return cancelled
 
 
-def advance(seconds: float) -> None:
-    """Moves every open bulk replay on by `seconds` of work at its rate. Safe on several hosts at once."""
-    for batch in BulkReplay.objects.filter(state__in=OPEN).order_by("created_at"):
+def advance(seconds: float) -> int:
+    """Moves every open bulk replay on by `seconds` of work at its rate; how many there were. Safe on several hosts."""
+    batches = list(BulkReplay.objects.filter(state__in=OPEN).order_by("created_at"))
+    for batch in batches:
         match batch.state:
             case BulkReplay.State.WAITING:
                 _send_canary(batch)
@@ -147,6 +150,7 @@ def advance(seconds: float) -> None:
                 _watch_canary(batch)
             case BulkReplay.State.RUNNING:
                 _replay_some(batch, seconds)
+    return len(batches)
 
 
 def _send_canary(batch: BulkReplay) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +17,7 @@ from typing import NoReturn
 import structlog
 from django.db import connection
 
-from jobs import bulk, clusters, reconciler, retention, rollups
+from jobs import bulk, clusters, listening, reconciler, retention, rollups
 from jobs.board import Board, Reading
 
 log = structlog.get_logger("jobs.keeper")
@@ -55,11 +56,11 @@ def run(watched: Watched) -> NoReturn:
     for every, work in (
         (clusters.BEAT_SECONDS, lambda: _beat(watched)),
         (reconciler.EVERY, _reconcile),
-        (BULK_SECONDS, lambda: bulk.advance(BULK_SECONDS)),
         (rollups.EVERY, _roll_up),
         (PRUNE_LOOK_SECONDS, _prune),
     ):
         threading.Thread(target=_repeat, args=(every, work, stop), daemon=True).start()
+    threading.Thread(target=_work_off_bulk_replays, daemon=True).start()
     wedged = _watch(watched, stop)
     if not wedged:
         _quietly(lambda: clusters.leave(watched.name))
@@ -72,6 +73,24 @@ def _repeat(every: float, work: Callable[[], object], stop: threading.Event) -> 
         _quietly(work)
         if stop.wait(every):
             return
+
+
+def _work_off_bulk_replays() -> None:
+    """Every second while there is one; else when somebody has made one, which is told."""
+    ear = listening.Ear(bulk.CHANNEL)
+    look_at = 0.0
+
+    def once() -> None:
+        nonlocal look_at
+        ear.listen()
+        if ear.woken(BULK_SECONDS) or time.monotonic() >= look_at:
+            still_open = bulk.advance(BULK_SECONDS)
+            look_at = time.monotonic() + (0.0 if still_open else ear.poll_seconds)
+
+    while True:
+        began = time.monotonic()
+        _quietly(once)
+        time.sleep(max(0.0, began + BULK_SECONDS - time.monotonic()))  # a database that is away fails at once
 
 
 def _quietly(work: Callable[[], object]) -> None:

@@ -77,7 +77,14 @@ class JobQuerySet(models.QuerySet["JobLog"]):
             job.expires_at = from_now(settings.JOB_EXPIRES_HOURS * 3600)
             job.save(force_insert=True)
             return
-        values = [job.job_id, job.job_type, job.user_id, job.source, json.dumps(job.payload), job.max_attempts]
+        values: list[Any] = [
+            job.job_id,
+            job.job_type,
+            job.user_id,
+            job.source,
+            json.dumps(job.payload),
+            job.max_attempts,
+        ]
         with connection.cursor() as cursor:
             cursor.execute(INSERT, [*values, job.request_id, settings.JOB_EXPIRES_HOURS])
             job.pk = cursor.fetchone()[0]

@@ -36,9 +36,10 @@ class Turn(models.Model):
 
 def take_turn(name: str, every: float) -> bool:
     """True for one caller in `every` seconds, across all hosts."""
-    _, made = Turn.objects.get_or_create(name=name)
     late = Now() - timedelta(seconds=every)
-    return made or bool(Turn.objects.filter(name=name, taken_at__lte=late).update(taken_at=Now()))
+    if Turn.objects.filter(name=name, taken_at__lte=late).update(taken_at=Now()):
+        return True
+    return Turn.objects.get_or_create(name=name)[1]
 
 
 def database_time() -> datetime:

@@ -39,6 +39,9 @@ class Outcome:
     seconds: float
 
 
+Done = queue.SimpleQueue[Outcome]
+
+
 class Senders:
     """The senders of one worker process; most: how many at most."""
 
@@ -51,8 +54,7 @@ class Senders:
         self._warm = False
         self._one_thread = False  # whether the jobs of late may not run in threads
         self._allowed, self._refused_at = most, 0.0
-        self._to_do: queue.SimpleQueue[JobLog] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self._to_do: queue.SimpleQueue[tuple[JobLog, Done]] = queue.SimpleQueue()
         self._running = 0
         self._lock = threading.Lock()
 
@@ -101,22 +103,26 @@ class Senders:
         yield ended
 
     def _side_by_side(self, waiting: list[JobLog]) -> Iterator[list[Outcome]]:
+        done: Done = queue.SimpleQueue()  # of this round alone: what ends later than its round is nobody's
         for job in waiting:
-            self._to_do.put(job)
+            self._to_do.put((job, done))
         self._start(self._wanted(len(waiting)))
         seen: list[Outcome] = []
-        while len(seen) < len(waiting):
-            group: list[Outcome] = []
-            try:
-                self._gather(group, len(waiting) - len(seen))
-            except SystemExit:
-                self._call_off()
+        try:
+            while len(seen) < len(waiting):
+                group: list[Outcome] = []
+                try:
+                    _gather(done, group, len(waiting) - len(seen))
+                except SystemExit:
+                    self._call_off()
+                    yield group
+                    raise
+                if refused := _for_all(group):
+                    group += _untried(self._call_off(), refused)
+                seen += group
                 yield group
-                raise
-            if refused := _for_all(group):
-                group += _untried(self._call_off(), refused)
-            seen += group
-            yield group
+        finally:
+            self._call_off()  # nobody listens any more: the database is away for longer than a lease
         self._learn_how_many(seen)
 
     def _call(self, job: JobLog) -> Outcome:
@@ -131,20 +137,12 @@ class Senders:
                 failure = describe(exc)
         return Outcome(job, failure, time.monotonic() - began)
 
-    def _gather(self, group: list[Outcome], most: int) -> None:
-        """Waits for one to end, and for others that do within FLUSH_SECONDS of it."""
-        group.append(self._done.get())
-        until = time.monotonic() + FLUSH_SECONDS
-        while len(group) < most and (rest := until - time.monotonic()) > 0:
-            with suppress(queue.Empty):
-                group.append(self._done.get(timeout=rest))
-
     def _call_off(self) -> list[JobLog]:
         """What no sender has begun: it is not begun any more."""
         left: list[JobLog] = []
         with suppress(queue.Empty):
             while True:
-                left.append(self._to_do.get_nowait())
+                left.append(self._to_do.get_nowait()[0])
         return left
 
     def _start(self, wanted: int) -> None:
@@ -158,14 +156,14 @@ class Senders:
         """What each sender does: call, tell, and end when there has been nothing to do for a while."""
         while True:
             try:
-                job = self._to_do.get(timeout=IDLE_SECONDS)
+                job, done = self._to_do.get(timeout=IDLE_SECONDS)
             except queue.Empty:
                 with self._lock:
                     if self._to_do.empty():
                         self._running -= 1
                         break
                 continue
-            self._done.put(self._call(job))
+            done.put(self._call(job))
         for kind in registry.all_types():
             kind.at_rest()
 
@@ -183,6 +181,15 @@ class Senders:
         if any(o.failure and o.failure.error_class == ErrorClass.THROTTLED for o in ended):
             self._allowed = max(1, min(self._allowed, len(ended)) // 2)
             self._refused_at = time.monotonic()
+
+
+def _gather(done: Done, group: list[Outcome], most: int) -> None:
+    """Waits for one call to end, and for others that do within FLUSH_SECONDS of it."""
+    group.append(done.get())
+    until = time.monotonic() + FLUSH_SECONDS
+    while len(group) < most and (rest := until - time.monotonic()) > 0:
+        with suppress(queue.Empty):
+            group.append(done.get(timeout=rest))
 
 
 def _for_all(ended: list[Outcome]) -> Outcome | None:
