@@ -17,7 +17,7 @@ from anymail.exceptions import AnymailRecipientsRefused
 from django.contrib.auth.models import Permission
 from django.core import mail
 from django.core.management import call_command
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from django.test import Client
 
@@ -325,11 +325,13 @@ def test_every_type_that_mails_asks_before_it_does():
 
 
 @pytest.mark.engine
-def test_a_whole_batch_is_screened_with_one_query(django_assert_num_queries):
+def test_a_whole_batch_is_screened_with_one_query_and_with_two_where_something_came_back(django_assert_num_queries):
+    with django_assert_num_queries(1):
+        assert suppression.notices([SimpleNamespace(pk=at, payload=dict(PAYLOAD)) for at in range(10)]) == {}
     marked()
     many = [job(f"signin-{number}", email=f"{'bat' if number % 2 else 'dorj'}@example.mn") for number in range(10)]
     many += [SimpleNamespace(pk=-1 - at, payload={"email": odd}) for at, odd in enumerate([None, 7, "", "x", []])]
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2 if connection.vendor == "postgresql" else 1):
         held = suppression.notices(many)
     assert set(held) == {one.pk for one in many[1:10:2]}
     with django_assert_num_queries(0):

@@ -102,6 +102,7 @@ def test_the_pages_when_mails_come_back(page, site, why):
     page.goto("/admin/accounts/undeliverable/")
     examine(page, "the operator's list")
     page.locator("#result_list th.field-masked a").click()
+    page.locator("button[data-sure]").wait_for()
     assert complaints == []
     examine(page, "the operator's page of one")
     complaints.clear()  # axe's own attempt at a style there
@@ -150,6 +151,8 @@ def listen(page: Page) -> list[str]:
 
 
 def examine(page: Page, what: str) -> None:
+    page.wait_for_load_state()
+    page.locator("h1").first.wait_for()
     found = Axe().run(page).response["violations"]
     assert [(rule["id"], rule["nodes"][0]["target"]) for rule in found] == [], what
     width = page.viewport_size["width"]
