@@ -6,6 +6,7 @@ from django.db import connections
 from playwright.sync_api import sync_playwright
 
 from jobs.models import JobLog, Status
+from tests import machine
 from tests.operators import EVERYTHING, LIST, job, operator, tried
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,7 +35,7 @@ class StrictPolicy:
 def chromium(monkeypatch):
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # playwright's loop stands still while a test queries
     with sync_playwright() as player:
-        browser = player.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        browser = player.chromium.launch(executable_path=machine.chromium(), args=FLAGS)
         yield browser
         browser.close()
         connections.close_all()  # those of this loop, which Django keeps apart
