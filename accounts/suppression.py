@@ -15,7 +15,7 @@ from jobs.models import JobLog, Reason
 
 
 def notices(jobs: list[JobLog]) -> dict[int, Failure]:
-    """Those of `jobs`, notices of sign-ins, that are held back, by primary key. One query."""
+    """Those of `jobs`, notices of sign-ins, that are held back, by primary key: one query, or two if there are any."""
     return _held(jobs, spared=())
 
 
@@ -28,9 +28,7 @@ def _held(jobs: list[JobLog], spared: tuple[str, ...]) -> dict[int, Failure]:
     wanted: dict[int, uuid.UUID] = {
         job.pk: digest(usable) for job in jobs if (usable := normal(job.payload.get("email")))
     }
-    if not wanted:
-        return {}
-    if not _told_of(list(wanted.values())):
+    if not wanted or not _told_of(list(wanted.values())):
         return {}
     entries = Undeliverable.objects.filter(digest__in=set(wanted.values())).standing().exclude(why__in=spared)
     standing = {entry.digest: entry for entry in entries.order_by("until")}

@@ -54,6 +54,18 @@ def run_together(jobs: list[JobLog]) -> None:
     worker.run_many([(job.pk, 1) for job in jobs])
 
 
+def note_threads(handled: job_types.Recorder, seconds: float) -> set[int]:
+    """The threads that will call the handler, which takes so long."""
+    threads: set[int] = set()
+
+    def behave(job: JobLog) -> None:
+        threads.add(threading.get_ident())
+        time.sleep(seconds)
+
+    handled.behave = behave
+    return threads
+
+
 def enqueue_here(count: int) -> list[JobLog]:
     return [job_types.enqueue(f"job-{number:02}", user_id=str(number)) for number in range(count)]
 
@@ -148,13 +160,7 @@ def test_nobody_asks_again_and_again_with_a_wrong_password(in_threads, pace):
 
 def test_handlers_run_side_by_side_while_they_are_slow(in_threads):
     jobs = enqueue_here(30)
-    threads: set[int] = set()
-
-    def behave(job):
-        threads.add(threading.get_ident())
-        time.sleep(0.03)
-
-    in_threads.behave = behave
+    threads = note_threads(in_threads, seconds=0.03)
     run_together(jobs)
     assert len(threads) > 5
     assert JobLog.objects.filter(status=Status.COMPLETED).count() == 30
@@ -172,13 +178,7 @@ def test_the_number_of_senders_follows_the_pace(pace, senders, portion):
 
 def test_a_handler_that_asks_the_database_never_runs_in_a_thread(handled):
     jobs = enqueue_here(10)
-    threads: set[int] = set()
-
-    def behave(job):
-        threads.add(threading.get_ident())
-        time.sleep(0.02)
-
-    handled.behave = behave
+    threads = note_threads(handled, seconds=0.02)
     run_together(jobs)
     assert threads == {threading.get_ident()}
 
