@@ -41,8 +41,8 @@ class AccountsConfig(AppConfig):
                     screen=suppression.answers,
                 )
             )
-        registry.register_sweep(notices.enqueue_owed)
-        registry.register_sweep(disputes.tell_owed)
+        registry.register_sweep(notices.enqueue_owed, notices.owed)
+        registry.register_sweep(disputes.tell_owed, disputes.owed)
         registry.register_pruner(kept.prune)
         pre_delete.connect(signals.person_goes, sender="accounts.User", dispatch_uid="accounts.person_goes")
         post_delete.connect(signals.person_gone, sender="accounts.User", dispatch_uid="accounts.person_gone")

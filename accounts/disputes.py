@@ -14,6 +14,7 @@ from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.db import Error, transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from accounts import account_mails, sessions
@@ -36,11 +37,14 @@ def dispute(sign_in: SignIn) -> bool:
     return True
 
 
+def owed() -> QuerySet[SignIn]:
+    """Disputed sign-ins whose mails could not be enqueued when the button was pressed, the oldest first."""
+    return SignIn.objects.filter(dispute_owed=True).order_by("disputed_at")
+
+
 def tell_owed() -> None:
-    """Enqueues the mails of disputes that could not be when the button was pressed. Safe to repeat."""
-    for sign_in in (
-        SignIn.objects.filter(dispute_owed=True).select_related("user").order_by("disputed_at")[:OWED_AT_ONCE]
-    ):
+    """Enqueues the mails that are owed. Safe to repeat."""
+    for sign_in in owed().select_related("user")[:OWED_AT_ONCE]:
         _tell(sign_in)
 
 

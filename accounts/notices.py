@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from accounts import emails, letters, messages, rendering
@@ -69,9 +70,14 @@ def sign_ins_page(job: JobLog) -> str:
     return f"{reverse('admin:accounts_signin_changelist')}?{urlencode({'user__id__exact': job.user_id})}"
 
 
+def owed() -> QuerySet[SignIn]:
+    """Sign-ins whose notice could not be enqueued, the oldest first."""
+    return SignIn.objects.filter(notice=Notice.OWED).order_by("at")
+
+
 def enqueue_owed() -> None:
-    """Enqueues the notices that could not be when their sign-in happened. Safe to repeat: one job for each sign-in."""
-    for sign_in in SignIn.objects.filter(notice=Notice.OWED).select_related("user").order_by("at")[:OWED_AT_ONCE]:
+    """Enqueues the notices that are owed. Safe to repeat: one job for each sign-in."""
+    for sign_in in owed().select_related("user")[:OWED_AT_ONCE]:
         try:
             enqueue(sign_in)
             outcome = Notice.QUEUED

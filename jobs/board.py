@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 ROWS = 4096  # more than the workers a cluster starts in its life (they recycle after 10,000 jobs)
-DRAINING, FETCHED, POLLED, ACTIVE, HEADER = 0, 1, 2, 3, 4
+DRAINING, FETCHED, POLLED, ACTIVE, CALLS, HEADER = 0, 1, 2, 3, 4, 5
 PID, STARTED, DONE, JOBS, WIDTH = 0, 1, 2, 3, 4
 
 
@@ -42,6 +42,15 @@ class Board:
     @property
     def draining(self) -> bool:
         return bool(self._cells[DRAINING])
+
+    def call(self) -> None:
+        """The keeper has seen a message that the pusher should have fetched by now."""
+        self._cells[CALLS] += 1
+
+    @property
+    def calls(self) -> int:
+        """How often the keeper has called."""
+        return self._cells[CALLS]
 
     def polled(self, tasks: int) -> None:
         """The pusher asked the broker, and got so many tasks."""

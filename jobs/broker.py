@@ -6,7 +6,7 @@ truth, and `JobLog.objects.claim` refuses a message whose attempt is over.
 
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -27,7 +27,8 @@ from jobs.models import from_now
 log = structlog.get_logger("jobs.broker")
 
 CHANNEL = "jobs"
-SLICE = 0.5  # seconds: how soon the pusher sees that it should stop
+SLICE = 0.5  # seconds: how soon the pusher sees that it should stop, or look
+OVERDUE = timedelta(seconds=5)  # a message visible for longer has been told to nobody, or the queue is long
 UNKNOWN_AGE = datetime(1970, 1, 1, tzinfo=UTC)  # of messages whose broker cannot tell: older than any job
 RUN, RUN_MANY = "jobs.worker.run", "jobs.worker.run_many"
 PUT = """
@@ -91,6 +92,17 @@ def waiting_since() -> datetime | None:
     return _courier().waiting_since()
 
 
+def overdue() -> list[models.QuerySet[Any]]:
+    """Messages that should have been fetched by now, as a queryset, if they are rows of our database.
+
+    Who put one may have died before the call to the clusters, or the connection that listens.
+    """
+    if not Courier.in_charge():
+        return []
+    visible = OrmQ.objects.filter(key=Conf.CLUSTER_NAME, lock__lte=Now() - OVERDUE)
+    return [visible.order_by("lock")]
+
+
 def forget(messages: Iterable[Receipt]) -> None:
     """Deletes messages that have been dealt with, by the receipts that came with them."""
     if receipts := [message for message in messages if message is not None]:
@@ -121,11 +133,12 @@ class Courier(ORM):
     def __init__(self, list_key: str | None = None) -> None:
         super().__init__(list_key)
         self._look_at = 0.0  # time.monotonic() of the next look at the table
+        self._calls = 0  # of the keeper, that have been answered by a look
         self._ear = listening.Ear(CHANNEL)
 
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)
-        self._look_at, self._ear = 0.0, listening.Ear(CHANNEL)
+        self._look_at, self._calls, self._ear = 0.0, 0, listening.Ear(CHANNEL)
 
     def enqueue(self, task: str) -> int:
         if connection.vendor != "postgresql":
@@ -144,8 +157,7 @@ class Courier(ORM):
     def dequeue(self) -> list[tuple[list[int], str]]:
         tasks: list[tuple[list[int], str]] = []
         try:
-            wait = self._look_at - time.monotonic()
-            if wait > 0 and not self._ear.woken(min(SLICE, wait)) and time.monotonic() < self._look_at:
+            if not self._woken():
                 return tasks
             self._ear.listen()
             tasks = self._fetch()
@@ -157,6 +169,13 @@ class Courier(ORM):
         finally:
             board.current.polled(len(tasks))
         return tasks
+
+    def _woken(self) -> bool:
+        """Waits SLICE seconds at most; whether it is time to look at the table."""
+        wait = self._look_at - time.monotonic()
+        woken = wait <= 0 or self._ear.woken(min(SLICE, wait)) or time.monotonic() >= self._look_at
+        before, self._calls = self._calls, board.current.calls
+        return woken or before != self._calls
 
     @staticmethod
     def get_connection(list_key: str | None = None) -> models.QuerySet[OrmQ]:

@@ -139,6 +139,11 @@ def cancel(batch: BulkReplay, *, who: str) -> bool:
     return cancelled
 
 
+def due() -> list[models.QuerySet[BulkReplay]]:
+    """Those that are open."""
+    return [BulkReplay.objects.filter(state__in=OPEN)]
+
+
 def advance(seconds: float) -> int:
     """Moves every open bulk replay on by `seconds` of work at its rate; how many there were. Safe on several hosts."""
     batches = list(BulkReplay.objects.filter(state__in=OPEN).order_by("created_at"))

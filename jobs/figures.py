@@ -37,14 +37,14 @@ class Point:
 
 @dataclass(frozen=True)
 class Recent:
-    """The last RECENT minutes. failures: failed attempts by class. counted_at: the newest minute there is.
+    """The last RECENT minutes. failures: failed attempts by class. behind: nobody counts what happens.
     over: so many jobs were completed since the last failure that its cause seems mended."""
 
     per_minute: float
     attempts: int
     failed: int
     failures: dict[str, int]
-    counted_at: datetime | None
+    behind: bool
     over: bool = False
 
     @property
@@ -100,8 +100,7 @@ def recent(now: datetime) -> Recent:
     failures = rollups.summed([row.failures for row in rows])
     done, failed = sum(row.completed for row in rows), sum(failures.values())
     span = (now - rows[0].minute) / timedelta(minutes=1) if rows else 1.0
-    counted_at = rows[-1].minute if rows else None
-    return Recent(done / max(1.0, span), done + failed, failed, failures, counted_at, over=_over())
+    return Recent(done / max(1.0, span), done + failed, failed, failures, rollups.behind(), over=_over())
 
 
 def _over() -> bool:

@@ -1,6 +1,6 @@
 """The process beside each cluster that beats for it, watches it, reconciles, and works off bulk replays.
 
-It holds the database connections the supervisor must not have, so the supervisor can always act. It ends with
+Each chore has a thread that sleeps until the heartbeat (jobs/pulse.py) finds something to do. The process holds the database connections the supervisor must not have, so the supervisor can always act. It ends with
 WEDGED when the cluster is stuck; the supervisor then kills the cluster's group and starts another.
 """
 
@@ -9,16 +9,18 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import NoReturn
 
 import structlog
 from django.db import connection
+from django.db.models import QuerySet
 
-from jobs import bulk, clusters, listening, reconciler, retention, rollups
+from jobs import broker, bulk, clusters, listening, pulse, reconciler, retention, rollups
 from jobs.board import Board, Reading
+from jobs.pulse import Chore
 
 log = structlog.get_logger("jobs.keeper")
 
@@ -53,14 +55,22 @@ def run(watched: Watched) -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     if watched.restarts:  # what the last cluster had fetched is hidden from everybody for a minute
         _quietly(lambda: reconciler.wake_forgotten(slack=timedelta(0)))
-    for every, work in (
-        (clusters.BEAT_SECONDS, lambda: _beat(watched)),
-        (reconciler.EVERY, _reconcile),
-        (rollups.EVERY, _roll_up),
-        (PRUNE_LOOK_SECONDS, _prune),
+    reconcile, roll_up, replay = threading.Event(), threading.Event(), threading.Event()
+    beat = pulse.Pulse(
+        lambda ask: _beat(watched, ask),
+        Chore(reconciler.due, reconcile.set),
+        Chore(rollups.due, roll_up.set),
+        Chore(bulk.due, replay.set),
+        Chore(broker.overdue, watched.board.call),
+    )
+    for work, *given in (
+        (_repeat, clusters.BEAT_SECONDS, beat, stop),
+        (_repeat, PRUNE_LOOK_SECONDS, _prune, stop),
+        (_whenever, reconcile, _reconcile),
+        (_whenever, roll_up, _roll_up),
+        (_work_off_bulk_replays, replay),
     ):
-        threading.Thread(target=_repeat, args=(every, work, stop), daemon=True).start()
-    threading.Thread(target=_work_off_bulk_replays, daemon=True).start()
+        threading.Thread(target=work, args=given, daemon=True).start()
     wedged = _watch(watched, stop)
     if not wedged:
         _quietly(lambda: clusters.leave(watched.name))
@@ -75,15 +85,24 @@ def _repeat(every: float, work: Callable[[], object], stop: threading.Event) -> 
             return
 
 
-def _work_off_bulk_replays() -> None:
-    """Every second while there is one; else when somebody has made one, which is told."""
+def _whenever(wanted: threading.Event, work: Callable[[], object]) -> None:
+    """At once, for whatever happened while nobody was there, and each time that it is wanted."""
+    while True:
+        _quietly(work)
+        wanted.wait()
+        wanted.clear()
+
+
+def _work_off_bulk_replays(wanted: threading.Event) -> None:
+    """Every second while there is one; else when somebody has made one, which is told, or one is found."""
     ear = listening.Ear(bulk.CHANNEL)
     look_at = 0.0
 
     def once() -> None:
         nonlocal look_at
         ear.listen()
-        if ear.woken(BULK_SECONDS) or time.monotonic() >= look_at:
+        if ear.woken(BULK_SECONDS) or wanted.is_set() or time.monotonic() >= look_at:
+            wanted.clear()
             still_open = bulk.advance(BULK_SECONDS)
             look_at = time.monotonic() + (0.0 if still_open else ear.poll_seconds)
 
@@ -102,23 +121,24 @@ def _quietly(work: Callable[[], object]) -> None:
         connection.close()
 
 
-def _beat(watched: Watched) -> None:
-    clusters.beat(
+def _beat(watched: Watched, ask: Sequence[QuerySet]) -> list[bool]:
+    return clusters.beat(
         watched.name,
         in_flight=watched.board.read().in_flight,
         restarts=watched.restarts,
         workers=watched.workers,
         version=watched.version,
+        ask=ask,
     )
 
 
 def _reconcile() -> None:
-    if reconciler.take_turn("reconciler", reconciler.EVERY - 1):
+    if reconciler.take_turn("reconciler", clusters.BEAT_SECONDS - 1):
         reconciler.sweep()
 
 
 def _roll_up() -> None:
-    if reconciler.take_turn("rollups", rollups.EVERY - 1):
+    if reconciler.take_turn(rollups.TURN, clusters.BEAT_SECONDS - 1):
         rollups.keep_up(reconciler.database_time())
 
 

@@ -12,7 +12,7 @@ from django.db import close_old_connections, connection
 log = structlog.get_logger("jobs.listening")
 
 DEAF_POLL_SECONDS = 0.2  # between looks, when nobody can wake us
-POLL_SECONDS = 60.0  # when somebody does: only for what a lost connection has not told us
+POLL_SECONDS = 300.0  # when somebody does: for nothing that is known of
 PROOF_SECONDS = 2.0  # in which we must hear ourselves
 
 

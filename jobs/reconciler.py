@@ -1,28 +1,29 @@
-"""The belt to the courier's braces: every 15 s one host looks for jobs that nobody will wake, and wakes them.
+"""The belt to the courier's braces: it looks for jobs that nobody will wake, and wakes them.
 
 1. Leases that have lapsed: the worker died; a message for the next attempt.
 2. Due jobs without a message: it was lost, or dropped while the type was held.
 3. Held by the breaker: a probe; when it succeeds the type runs again.
 4. Dead because the server was unreachable: when the probe succeeds they are replayed, once.
 5. What other apps asked for (`registry.register_sweep`).
+
+Every cluster asks with its heartbeat whether there is any of it (`due`); one host at a time does it.
 """
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.db import models, transaction
-from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from jobs import broker, clusters, pauses, queue, registry
 from jobs.errors import ErrorClass
-from jobs.models import WAITING, JobLog, Reason
+from jobs.models import WAITING, JobLog, JobQuerySet, Reason
 
 log = structlog.get_logger("jobs.reconciler")
 
-EVERY = 15  # seconds
 SLACK = timedelta(seconds=8)  # a message just fetched is on its way to a worker
 CHUNK = 500
 
@@ -47,10 +48,22 @@ def database_time() -> datetime:
     return Turn.objects.values_list(Now(), flat=True)[0]
 
 
+def due() -> list[models.QuerySet[Any]]:
+    """What each step of a sweep would find, each in the order of an index; all empty when there is nothing to do."""
+    return [
+        _lapsed(),
+        JobLog.objects.due().filter(run_at__lt=Now() - SLACK).exclude(job_type__in=_held()).order_by("run_at"),
+        _broken(),
+        _unreachable().order_by("processed_at"),
+        *(sweep.due() for sweep in registry.sweeps()),
+        clusters.old(),
+    ]
+
+
 def sweep() -> None:
     """One round of everything; a step that fails is logged and does not keep the others from running."""
     steps: list[Callable[[], object]] = [wake_lapsed, wake_forgotten, probe_held, replay_unreachable]
-    for step in [*steps, *registry.sweeps(), clusters.forget_old]:
+    for step in [*steps, *(sweep.work for sweep in registry.sweeps()), clusters.forget_old]:
         try:
             step()
         except Exception:
@@ -59,7 +72,7 @@ def sweep() -> None:
 
 def wake_lapsed() -> int:
     """A message for each running job whose lease has lapsed; how many. The claim counts the lost attempt."""
-    lapsed = list(JobLog.objects.lapsed().order_by("lease_until").values_list("pk", "attempt_count")[:CHUNK])
+    lapsed = list(_lapsed().values_list("pk", "attempt_count")[:CHUNK])
     broker.send_many([(pk, attempt + 1) for pk, attempt in lapsed])
     if lapsed:
         log.warning("leases lapsed, jobs taken back", jobs=len(lapsed))
@@ -72,11 +85,10 @@ def wake_forgotten(slack: timedelta = SLACK) -> int:
     Its due time becomes now, in step with the message, so that it is not found again while it waits its turn.
     """
     before = (broker.waiting_since() or timezone.now()) - slack
-    held = pauses.held().values("job_type")
     woken = 0
     while True:
         with transaction.atomic():
-            forgotten = JobLog.objects.due().filter(run_at__lt=before).exclude(job_type__in=held)
+            forgotten = JobLog.objects.due().filter(run_at__lt=before).exclude(job_type__in=_held())
             rows = list(forgotten.order_by("run_at").select_for_update(skip_locked=True)[:CHUNK])
             JobLog.objects.filter(pk__in=[job.pk for job in rows], status__in=WAITING).update(run_at=Now())
             broker.send_many([(job.pk, job.attempt_count + 1) for job in rows])
@@ -90,7 +102,7 @@ def wake_forgotten(slack: timedelta = SLACK) -> int:
 
 def probe_held() -> None:
     """Closes the breaker of each type whose probe succeeds; its jobs are then woken at once."""
-    for state in pauses.JobTypeState.objects.filter(breaker_opened_at__isnull=False):
+    for state in _broken():
         pauses.JobTypeState.objects.filter(pk=state.pk).update(probed_at=Now())
         if answers(state.job_type) and pauses.close_breaker(state.job_type):
             wake_forgotten(slack=timedelta(0))
@@ -98,12 +110,9 @@ def probe_held() -> None:
 
 def replay_unreachable() -> int:
     """Replays the dead letters that only an unreachable server made, when it answers again; each once; how many."""
-    lost = JobLog.objects.dead().filter(
-        Q(dlq_reason=Reason.EXHAUSTED), error_class=ErrorClass.UNREACHABLE, auto_replayed=False
-    )
     replayed = 0
     for kind in registry.all_types():
-        mine = lost.filter(job_type=kind.name).order_by("pk")
+        mine = _unreachable().filter(job_type=kind.name).order_by("pk")
         if not mine.exists() or not answers(kind.name):
             continue
         while chunk := list(mine[:CHUNK]):
@@ -111,6 +120,24 @@ def replay_unreachable() -> int:
     if replayed:
         log.info("server answers again, dead letters replayed", jobs=replayed)
     return replayed
+
+
+def _lapsed() -> JobQuerySet:
+    return JobLog.objects.lapsed().order_by("lease_until")
+
+
+def _held() -> models.QuerySet[Any]:
+    return pauses.held().values("job_type")
+
+
+def _broken() -> models.QuerySet[pauses.JobTypeState]:
+    return pauses.JobTypeState.objects.filter(breaker_opened_at__isnull=False)
+
+
+def _unreachable() -> JobQuerySet:
+    return JobLog.objects.dead().filter(
+        dlq_reason=Reason.EXHAUSTED, error_class=ErrorClass.UNREACHABLE, auto_replayed=False
+    )
 
 
 def answers(job_type: str) -> bool:

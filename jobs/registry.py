@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
+
 from jobs.errors import Failure
 from jobs.models import JobLog
 
@@ -36,8 +38,16 @@ class JobType:
     person_permission: str = ""
 
 
+@dataclass(frozen=True)
+class Sweep:
+    """work: what the reconciler is to call, one host at a time. due: finds something, by an index, when there is any."""
+
+    work: Callable[[], None]
+    due: Callable[[], QuerySet]
+
+
 _types: dict[str, JobType] = {}
-_sweeps: list[Callable[[], None]] = []
+_sweeps: list[Sweep] = []
 _pruners: list[Callable[[bool], dict[str, int]]] = []
 
 
@@ -71,12 +81,12 @@ def names(name: str) -> frozenset[str]:
     return kind.names if kind else frozenset()
 
 
-def register_sweep(sweep: Callable[[], None]) -> None:
-    """Has `sweep` called by the reconciler each time it runs (one host at a time)."""
-    _sweeps.append(sweep)
+def register_sweep(work: Callable[[], None], due: Callable[[], QuerySet]) -> None:
+    """Has the reconciler call `work` when there is something `due` (Sweep)."""
+    _sweeps.append(Sweep(work, due))
 
 
-def sweeps() -> list[Callable[[], None]]:
+def sweeps() -> list[Sweep]:
     """What other apps asked the reconciler to call."""
     return list(_sweeps)
 

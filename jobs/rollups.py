@@ -1,25 +1,31 @@
 """One row for each minute: what the operators' overview draws, so that it never counts the jobs themselves.
 
-The keeper of one host at a time writes them (`keep_up`, every 15 s). Each minute is counted whole and written over
-what was there, so a turn taken twice, or by two hosts, changes nothing. After an absence it catches up.
+The keeper of one host at a time writes them (`keep_up`), as long as there is something to count (`due`): of a minute
+in which nothing happened there is no row. Each minute is counted whole and written over what was there, so a turn taken
+twice, or by two hosts, changes nothing. After an absence it catches up.
 Times are kept as histograms over BOUNDS, which add up over minutes as percentiles do not.
 """
 
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from itertools import pairwise
+from operator import or_
 from typing import Any
 
 from django.db import models
-from django.db.models import Case, Count, F, Max, Value, When
-from django.db.models.functions import TruncMinute
+from django.db.models import Case, Count, ExpressionWrapper, F, Max, Q, Subquery, Value, When
+from django.db.models.functions import Coalesce, Now, TruncMinute
 
 from jobs.models import WAITING, JobAttempt, JobLog, Status
+from jobs.reconciler import Turn
 
-EVERY = 15  # seconds
+TURN = "rollups"
 KEPT = timedelta(days=32)
 CATCH_UP = timedelta(days=7)  # after a longer absence the minutes before are left out
 LATE = timedelta(seconds=30)  # a settlement that commits later than this after its minute is not counted
+AGAIN = LATE + timedelta(minutes=1)  # what has happened longer before a turn than this, the turn has counted for good
+STALE = timedelta(minutes=3)
 SKEW = timedelta(minutes=5)  # keys are given in the order of created_at, but for transactions shorter than this
 MOST_WAITING = 100_000
 BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)  # seconds; then the rest
@@ -66,6 +72,33 @@ def keep_up(now: datetime) -> None:
         start = end
     _sample(now)
     Minute.objects.filter(minute__lt=now - KEPT).delete()
+
+
+def due() -> list[models.QuerySet[Any]]:
+    """What there may be to count: something that has happened since the last turn, jobs that wait or run."""
+    return [
+        Turn.objects.filter(_happened(), name=TURN),
+        JobLog.objects.filter(status__in=WAITING).order_by("run_at"),
+        JobLog.objects.filter(status=Status.PROCESSING).order_by("lease_until"),
+    ]
+
+
+def behind() -> bool:
+    """Whether something has happened that nobody counts, for STALE already."""
+    turn = Turn.objects.filter(name=TURN)
+    return not turn.filter(Q(taken_at__gt=Now() - STALE) | ~_happened()).exists()
+
+
+def _happened() -> Q:
+    """Of the turn's row: that a job was settled, or an attempt failed, after what the turn counted for good."""
+    last = (
+        JobLog.objects.filter(status=Status.COMPLETED).order_by("-processed_at").values("processed_at"),
+        JobLog.objects.dead().order_by("-processed_at").values("processed_at"),
+        JobAttempt.objects.order_by("-ended_at").values("ended_at"),
+    )
+    moments = (ExpressionWrapper(Subquery(each[:1]) + AGAIN, models.DateTimeField()) for each in last)
+    # NULL, of a table without any, must not become "unknown" where this is negated
+    return reduce(or_, (Q(taken_at__lt=Coalesce(moment, F("taken_at"))) for moment in moments))
 
 
 def rebuild(now: datetime, days: int) -> None:

@@ -163,7 +163,7 @@ def _held() -> Findings:
     for state in pauses.held():
         if state.breaker_opened_at:
             told = f"the breaker of {state.job_type} is open: the mail server refuses our settings"
-            yield Finding("breaker", Verdict.FAULT, told, "mend EMAIL_*; it closes by itself within 15 s")
+            yield Finding("breaker", Verdict.FAULT, told, "mend EMAIL_*; it closes by itself within 12 s")
         if state.paused_at:
             told = f"{state.job_type} was paused on {state.paused_at:%Y-%m-%d %H:%M} UTC"
             yield Finding(

@@ -201,7 +201,7 @@ def test_a_step_that_fails_does_not_stop_the_others(handled, monkeypatch):
     def broken() -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(registry, "_sweeps", [broken])
+    monkeypatch.setattr(registry, "_sweeps", [registry.Sweep(broken, JobLog.objects.none)])
     job_types.enqueue("a")
     OrmQ.objects.all().delete()
     JobLog.objects.update(run_at=from_now(-60))

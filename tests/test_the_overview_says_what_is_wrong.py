@@ -127,7 +127,11 @@ def test_each_thing_that_is_wrong_is_said_with_what_to_do(now):
     client = signed_in(*EVERYTHING)
     assert warnings(client) == ["No cluster is alive: nothing is worked off."]
     a_cluster()
+    uncounted = done("uncounted", now)
+    reconciler.Turn.objects.update(taken_at=Now() - rollups.STALE - timedelta(seconds=1))
     assert warnings(client) == ["The figures below are not being counted."]
+    uncounted.delete()
+    assert warnings(client) == [], "nothing to count"
     rollups.keep_up(now)
     dead = job("dead", fingerprint="ConnectionRefusedError", error_class="unreachable")
     tried(dead, 1, error_class="unreachable", ended_at=now)

@@ -16,7 +16,6 @@ from jobs.figures import Recent
 from jobs.pauses import JobTypeState
 
 MANY_FAIL = 0.2  # of the attempts of the last minutes
-STALE = timedelta(minutes=3)
 
 
 @dataclass(frozen=True)
@@ -151,8 +150,7 @@ def _dead(now: Situation) -> Iterator[Warning]:
 
 
 def _figures(now: Situation) -> Iterator[Warning]:
-    counted = now.recent.counted_at
-    if now.alive and (counted is None or now.now - counted > STALE):
+    if now.alive and now.recent.behind:
         yield Warning(
             _("The figures below are not being counted."),
             _("Look at the log of manage.py qcluster for “keeper could not do its round”."),
