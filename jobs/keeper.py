@@ -1,7 +1,8 @@
 """The process beside each cluster that beats for it, watches it, reconciles, and works off bulk replays.
 
-Each chore has a thread that sleeps until the heartbeat (jobs/pulse.py) finds something to do. The process holds the database connections the supervisor must not have, so the supervisor can always act. It ends with
-WEDGED when the cluster is stuck; the supervisor then kills the cluster's group and starts another.
+Each chore has a thread that sleeps until the heartbeat (jobs/pulse.py) finds something to do. The process holds the
+database connections the supervisor must not have, so the supervisor can always act. It ends with WEDGED when the
+cluster is stuck; the supervisor then kills the cluster's group and starts another.
 """
 
 import os
