@@ -25,8 +25,7 @@ class Chore:
 
 
 class Pulse:
-    """Called every `clusters.BEAT_SECONDS`. beat: says that the cluster lives, and which of the querysets that it is given
-    find anything."""
+    """Called every `clusters.BEAT_SECONDS`. beat: says that the cluster lives; which of its querysets find a row."""
 
     def __init__(self, beat: Callable[[Sequence[QuerySet]], list[bool]], *chores: Chore) -> None:
         self._beat, self._chores = beat, chores

@@ -40,7 +40,7 @@ class JobType:
 
 @dataclass(frozen=True)
 class Sweep:
-    """work: what the reconciler is to call, on one host at a time. due: finds something when there is any, by an index."""
+    """work: what the reconciler is to call, on one host at a time. due: finds a row when there is any, by an index."""
 
     work: Callable[[], None]
     due: Callable[[], QuerySet]

@@ -12,8 +12,8 @@ from django.urls import Resolver404, resolve
 from accounts.models import Notice
 from jobs import errors, queue, registry
 from jobs.bulk import BulkReplay
+from jobs.clusters import BEAT_SECONDS
 from jobs.models import JobAttempt, Reason, Status
-from jobs.reconciler import EVERY
 from notifier import settings as site_settings
 from notifier.api.site import api
 from tests.site import ROOT
@@ -177,4 +177,4 @@ def test_the_times_of_the_quick_reference_are_the_times(settings):
     lease, limit = settings.JOB_LEASE_SECONDS, settings.JOB_TIMEOUT_SECONDS
     told = f"{lease} s (`JOB_LEASE_SECONDS`); its time limit {limit} s, its message comes back after"
     assert f"{told} {settings.Q_CLUSTER['retry']} s" in QUICK
-    assert f"every {EVERY} s, on one host" in QUICK
+    assert f"every {BEAT_SECONDS} s while there is something to do, on one host" in QUICK
