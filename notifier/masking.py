@@ -68,5 +68,5 @@ def field(key: str, given: Any) -> Any:
     if is_private(key):
         return "<hidden>"
     if key in IDS and isinstance(given, str):
-        return ADDRESS.sub("<address>", given)
+        return ADDRESS.sub("<address>", given) if "@" in given else given
     return value(given)

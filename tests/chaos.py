@@ -24,6 +24,7 @@ from pathlib import Path
 
 import django
 import psutil
+import structlog
 
 import tests.environment  # noqa: F401  (before Django's settings are read)
 from tests.postgres import Postgres, die_with_parent, free_port
@@ -336,7 +337,7 @@ def set_up(chaos: Chaos) -> None:
     os.environ.update(DATABASE_URL=chaos.postgres.url("chaos"), DJANGO_SETTINGS_MODULE="notifier.settings")
     django.setup()
     os.environ["DATABASE_URL"] = of_the_run
-    logging.disable(logging.INFO)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
 
 def main() -> None:

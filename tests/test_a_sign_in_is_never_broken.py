@@ -1,6 +1,5 @@
 """P3: people sign in while the queue's tables are dropped, locked or broken, and their notices are not lost."""
 
-import logging
 from contextlib import closing, contextmanager
 
 import psycopg
@@ -10,6 +9,8 @@ from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
+from structlog.processors import format_exc_info
+from structlog.testing import capture_logs
 
 from accounts import notices, sign_ins
 from accounts.models import Notice, SignIn
@@ -58,10 +59,10 @@ def locked(table: str):
 
 @pytest.mark.engine
 @pytest.mark.parametrize("table", ["job_logs", "django_q_ormq"])
-def test_with_a_table_of_the_queue_gone_the_sign_in_works_and_the_notice_is_owed(bat, caplog, table):
-    with renamed(table), caplog.at_level(logging.ERROR):
+def test_with_a_table_of_the_queue_gone_the_sign_in_works_and_the_notice_is_owed(bat, table):
+    with renamed(table), capture_logs() as told:
         assert sign_in() == (302, True)
-    assert "notice could not be enqueued" in caplog.text
+    assert any(line["event"].startswith("notice could not be enqueued") for line in told)
     assert SignIn.objects.get().notice == Notice.OWED
 
     notices.enqueue_owed()
@@ -72,19 +73,19 @@ def test_with_a_table_of_the_queue_gone_the_sign_in_works_and_the_notice_is_owed
 
 @pytest.mark.skipif(settings.SQLITE, reason="SQLite locks the whole file, the sign-in's own session included")
 @pytest.mark.parametrize("table", ["job_logs", "django_q_ormq"])
-def test_with_a_table_of_the_queue_locked_the_sign_in_works_and_the_notice_is_owed(bat, caplog, table):
-    with locked(table), caplog.at_level(logging.ERROR):
+def test_with_a_table_of_the_queue_locked_the_sign_in_works_and_the_notice_is_owed(bat, table):
+    with locked(table), capture_logs([format_exc_info]) as told:
         assert sign_in() == (302, True)
-    assert "lock timeout" in caplog.text
+    assert any("lock timeout" in line.get("exception", "") for line in told)
     notices.enqueue_owed()
     assert JobLog.objects.count() == 1
 
 
 @pytest.mark.engine
-def test_with_the_sign_ins_own_table_gone_people_still_get_in(bat, caplog):
-    with renamed("accounts_signin"), caplog.at_level(logging.ERROR):
+def test_with_the_sign_ins_own_table_gone_people_still_get_in(bat):
+    with renamed("accounts_signin"), capture_logs() as told:
         assert sign_in() == (302, True)
-    assert "sign-in could not be recorded" in caplog.text
+    assert "sign-in could not be recorded" in [line["event"] for line in told]
 
 
 @pytest.mark.engine

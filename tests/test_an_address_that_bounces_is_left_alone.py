@@ -20,12 +20,15 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from django.test import Client
+from structlog.processors import format_exc_info
+from structlog.testing import capture_logs
 
 from accounts import bounces, smtp_errors, suppression, undeliverable
 from accounts.models import User
 from accounts.undeliverable import Undeliverable, Why
 from jobs import audit, errors, queue, registry, retention, worker
 from jobs.models import JobLog, Reason, Status
+from notifier.logging import mask_event
 from tests import people, queues, webhooks
 from tests.machine import eventually
 from tests.mail import PAYLOAD
@@ -520,11 +523,12 @@ def test_an_address_that_two_accounts_have_outlives_one_of_them(bat):
 
 
 def test_nothing_personal_is_written_to_the_log(hooks, caplog, capsys):
-    post("postmark", postmark("planted@example.mn"), authorization=BASIC)
-    post("postmark", {**postmark("planted@example.mn"), "BouncedAt": 7}, authorization=BASIC)
-    post("postmark", postmark("planted@example.mn"))
-    worked(job(email="planted@example.mn"))
-    written = caplog.text + "".join(capsys.readouterr())
+    with capture_logs([format_exc_info, mask_event]) as lines:
+        post("postmark", postmark("planted@example.mn"), authorization=BASIC)
+        post("postmark", {**postmark("planted@example.mn"), "BouncedAt": 7}, authorization=BASIC)
+        post("postmark", postmark("planted@example.mn"))
+        worked(job(email="planted@example.mn"))
+    written = f"{lines}{caplog.text}{capsys.readouterr()}"
     assert "address is undeliverable" in written
     assert "webhook cannot be read" in written
     assert "webhook refused" in written
