@@ -28,7 +28,7 @@ def record(user: User, request: HttpRequest | None) -> SignIn:
     A queue that cannot be written to leaves the notice "owed": the reconciler enqueues it later.
     """
     sign_in = describe(user, request)
-    with transaction.atomic(), bounded_wait():
+    with impatient_transaction():
         before = history.of(sign_in, known_devices.named(user, request))
         sign_in.new_device = before.seen and not before.known
         sign_in.more_sign_ins = before.untold
@@ -111,16 +111,25 @@ def _language(user: User) -> str:
 
 
 @contextmanager
-def bounded_wait() -> Iterator[None]:
-    """No statement inside waits longer than PATIENCE_MS for a lock. PostgreSQL; SQLite has its own timeout."""
-    if connection.vendor != "postgresql":
+def impatient_transaction() -> Iterator[None]:
+    """A transaction, or a part of the caller's, in which no statement waits longer than PATIENCE_MS for a lock.
+
+    PostgreSQL; SQLite has its own timeout.
+    """
+    in_the_callers = connection.in_atomic_block
+    with transaction.atomic():
+        if connection.vendor != "postgresql":
+            yield
+            return
+        before = _wait_at_most(f"{PATIENCE_MS}ms")
         yield
-        return
+        if in_the_callers:  # else the setting ends with the transaction
+            _wait_at_most(before)
+
+
+def _wait_at_most(time: str) -> str:
+    """Sets PostgreSQL's lock_timeout for the transaction; what it was."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT current_setting('lock_timeout'), set_config('lock_timeout', %s, true)", [f"{PATIENCE_MS}ms"]
-        )
-        before = cursor.fetchone()[0]
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [before])
+        cursor.execute("SELECT current_setting('lock_timeout'), set_config('lock_timeout', %s, true)", [time])
+        before: str = cursor.fetchone()[0]
+    return before
