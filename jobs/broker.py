@@ -30,6 +30,7 @@ CHANNEL = "jobs"
 SLICE = 0.5  # seconds: how soon the pusher sees that it should stop, or look
 OVERDUE = timedelta(seconds=5)  # a message visible for longer has been told to nobody, or the queue is long
 UNKNOWN_AGE = datetime(1970, 1, 1, tzinfo=UTC)  # of messages whose broker cannot tell: older than any job
+TASK = 4  # times JOB_BATCH_SIZE jobs are a task at most: between two tasks a worker has no mail on its way
 RUN, RUN_MANY = "jobs.worker.run", "jobs.worker.run_many"
 PUT = """
 INSERT INTO django_q_ormq (key, payload, lock) VALUES (%s, %s, statement_timestamp() + %s * interval '1 second')
@@ -110,7 +111,7 @@ def forget(messages: Iterable[Receipt]) -> None:
 
 
 def attempts_of(payload: str) -> list[tuple[int, int]]:
-    """The (pk, attempt) pairs that a message is for: none when it is not one of ours, which is told."""
+    """The (pk, attempt) pair that a message is for: none when it is not one of ours, which is told."""
     try:
         task = SignedPackage.loads(payload)
         if task["func"] == RUN:
@@ -193,15 +194,25 @@ class Courier(ORM):
 
     def _fetch(self) -> list[tuple[list[int], str]]:
         """What django-q2 is to hand to its workers: receipts, and the task they are for."""
+        read = self._read()
+        if settings.JOB_BATCH_SIZE == 1 or connection.vendor != "postgresql":
+            return [([message], payload) for message, _, payload in read]
+        for times in range(1, TASK):  # more of them, as long as nothing among them is to be done alone
+            if len(read) < times * Conf.BULK or any(attempt != 1 for _, (_, attempt), _ in read):
+                break
+            read += self._read()
+        firsts = [(message, attempt) for message, attempt, _ in read if attempt[1] == 1]
+        if len(firsts) <= Conf.WORKERS:
+            return [([message], payload) for message, _, payload in read]
+        return [([message], payload) for message, attempt, payload in read if attempt[1] != 1] + _together(firsts)
+
+    def _read(self) -> list[tuple[int, tuple[int, int], str]]:
+        """Up to `bulk` visible messages, hidden from others now: receipt, attempt and payload. What is none goes."""
         rows = self._take_postgresql() if connection.vendor == "postgresql" else self._take_portably()
         read = [(message, attempts_of(payload), payload) for message, payload in rows]
         if rubbish := [message for message, attempts, _ in read if not attempts]:
             self.acknowledge(rubbish)
-        firsts = [(message, attempts[0]) for message, attempts, _ in read if attempts and attempts[0][1] == 1]
-        if settings.JOB_BATCH_SIZE == 1 or len(firsts) <= Conf.WORKERS or connection.vendor != "postgresql":
-            return [([message], payload) for message, attempts, payload in read if attempts]
-        alone = [([message], payload) for message, attempts, payload in read if attempts and attempts[0][1] != 1]
-        return alone + _together(firsts)
+        return [(message, attempts[0], payload) for message, attempts, payload in read if attempts]
 
     def _take_postgresql(self) -> list[tuple[int, str]]:
         with connection.cursor() as cursor:
@@ -229,7 +240,7 @@ class Courier(ORM):
 
 def _together(firsts: list[tuple[int, tuple[int, int]]]) -> list[tuple[list[int], str]]:
     """First attempts as few tasks, so that a worker claims and settles many jobs at once; every worker gets some."""
-    size = min(settings.JOB_BATCH_SIZE, -(-len(firsts) // Conf.WORKERS))
+    size = min(TASK * settings.JOB_BATCH_SIZE, -(-len(firsts) // Conf.WORKERS))
     tasks = []
     for batch in (firsts[at : at + size] for at in range(0, len(firsts), size)):
         task = {"id": str(batch[0][0]), "name": f"{len(batch)} jobs", "func": RUN_MANY, "kwargs": {}}

@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -40,6 +40,7 @@ class Outcome:
 
 
 Done = queue.SimpleQueue[Outcome]
+More = Callable[[int], list[JobLog]]
 
 
 class Senders:
@@ -63,22 +64,30 @@ class Senders:
         if not self.pace:
             return 1
         senders = 1 if self._one_thread else self._wanted(waiting)
-        return min(waiting, int(senders * max(1.0, FLUSH_SECONDS / self.pace)))
+        return min(waiting, self._at_hand(senders))
 
-    def call_all(self, jobs: list[JobLog]) -> Iterator[list[Outcome]]:
-        """Calls every job's handler; gives what has ended, in groups, at least every FLUSH_SECONDS."""
+    def call_all(self, jobs: list[JobLog], more: More = lambda room: []) -> Iterator[list[Outcome]]:
+        """Calls every job's handler; gives what has ended, in groups, at least every FLUSH_SECONDS.
+
+        more: takes on up to so many further jobs. Called when some have been given, before the senders run out of
+        them, so that a slow server is never waited for by fewer than it could be.
+        """
         self.begun.clear()
-        alone = [job for job in reversed(jobs) if not registry.may_run_in_threads(job.job_type)]
+        alone = [job for job in reversed(jobs) if not _may_run_in_threads(job)]
         self._one_thread = bool(alone)
         while alone:
             yield from self._one_after_another(alone, most=len(jobs))
-        waiting = [job for job in reversed(jobs) if registry.may_run_in_threads(job.job_type)]
+        waiting = [job for job in reversed(jobs) if _may_run_in_threads(job)]
         while waiting and self._wanted(len(waiting)) <= 1:
             yield from self._one_after_another(waiting, most=1)
         if waiting and time.monotonic() - self._seen_at > max(ASK_AGAIN_SECONDS, ASK_AGAIN_CALLS * self.pace):
             yield from self._one_after_another([waiting.pop()], most=self.most)
         if waiting:
-            yield from self._side_by_side(waiting)
+            yield from self._side_by_side(waiting, more)
+
+    def _at_hand(self, senders: int) -> int:
+        """How many jobs so many senders are to have: what they do until it is settled, and until there are more."""
+        return int(senders * max(1.0, (FLUSH_SECONDS if senders == 1 else 2 * FLUSH_SECONDS) / self.pace))
 
     def _wanted(self, jobs: int) -> int:
         if self._refused_at and time.monotonic() - self._refused_at > SLOW_START_SECONDS:
@@ -102,28 +111,39 @@ class Senders:
             raise
         yield ended
 
-    def _side_by_side(self, waiting: list[JobLog]) -> Iterator[list[Outcome]]:
+    def _side_by_side(self, waiting: list[JobLog], more: More) -> Iterator[list[Outcome]]:
         done: Done = queue.SimpleQueue()  # of this round alone: what ends later than its round is nobody's
-        for job in waiting:
-            self._to_do.put((job, done))
-        self._start(self._wanted(len(waiting)))
-        seen: list[Outcome] = []
+        at_hand, apart = self._hand_out(waiting, done), list[JobLog]()
+        senders = self._wanted(at_hand)
+        self._start(senders)
+        welcome = True  # as long as the server has refused nothing that it would refuse the next ones, too
         try:
-            while len(seen) < len(waiting):
+            while at_hand:
                 group: list[Outcome] = []
                 try:
-                    _gather(done, group, len(waiting) - len(seen))
+                    _gather(done, group, at_hand)
                 except SystemExit:
                     self._call_off()
                     yield group
                     raise
                 if refused := _for_all(group):
                     group += _untried(self._call_off(), refused)
-                seen += group
+                at_hand -= len(group)
                 yield group
+                welcome = welcome and not refused and self._may_go_on(group, senders)
+                if welcome and not apart and (room := self._at_hand(senders) - at_hand) > 0:
+                    fresh = more(room)
+                    at_hand += self._hand_out([job for job in fresh if _may_run_in_threads(job)], done)
+                    apart += [job for job in fresh if not _may_run_in_threads(job)]
         finally:
             self._call_off()  # nobody listens any more: the database is away for longer than a lease
-        self._learn_how_many(seen)
+        while apart:
+            yield from self._one_after_another(apart, most=len(apart))
+
+    def _hand_out(self, jobs: list[JobLog], done: Done) -> int:
+        for job in jobs:
+            self._to_do.put((job, done))
+        return len(jobs)
 
     def _call(self, job: JobLog) -> Outcome:
         """Calls the job's handler. Raises nothing but the alarm of a worker that is out of time: no Exception."""
@@ -176,11 +196,17 @@ class Senders:
         self._seen.append(seconds)
         self.pace = seconds if seconds > HICCUP_SECONDS else min(self._seen)
 
-    def _learn_how_many(self, ended: list[Outcome]) -> None:
-        """A server that refuses by 421 may mean that these are too many connections: half as many, for a while."""
-        if any(o.failure and o.failure.error_class == ErrorClass.THROTTLED for o in ended):
-            self._allowed = max(1, min(self._allowed, len(ended)) // 2)
-            self._refused_at = time.monotonic()
+    def _may_go_on(self, ended: list[Outcome], senders: int) -> bool:
+        """Not when the server refuses by 421: these may be too many senders; half as many, for a while."""
+        if not any(o.failure and o.failure.error_class == ErrorClass.THROTTLED for o in ended):
+            return True
+        self._allowed = max(1, min(self._allowed, senders) // 2)
+        self._refused_at = time.monotonic()
+        return False
+
+
+def _may_run_in_threads(job: JobLog) -> bool:
+    return registry.may_run_in_threads(job.job_type)
 
 
 def _gather(done: Done, group: list[Outcome], most: int) -> None:

@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django_q.exceptions import TimeoutException
 from django_q.models import OrmQ
@@ -164,6 +164,84 @@ def test_handlers_run_side_by_side_while_they_are_slow(in_threads):
     run_together(jobs)
     assert len(threads) > 5
     assert JobLog.objects.filter(status=Status.COMPLETED).count() == 30
+
+
+def note_claims(monkeypatch, handled: job_types.Recorder, fails_at: int = 0) -> list[int]:
+    """How many handlers were at work at each claim; the claim of that number finds the database away."""
+    at_work: set[str] = set()
+    claims: list[int] = []
+    claim_many = type(JobLog.objects.all()).claim_many
+
+    def behave(job: JobLog) -> None:
+        at_work.add(job.job_id)
+        time.sleep(0.03)
+        at_work.discard(job.job_id)
+
+    def noted(queryset, attempts, worker):
+        claims.append(len(at_work))
+        if len(claims) == fails_at:
+            raise OperationalError("server closed the connection")
+        return claim_many(queryset, attempts, worker)
+
+    handled.behave = behave
+    monkeypatch.setattr(type(JobLog.objects.all()), "claim_many", noted)
+    worker.senders.pace, worker.senders._seen_at = 0.03, time.monotonic()
+    worker.senders.most = worker.senders._allowed = 5
+    return claims
+
+
+def test_more_is_taken_on_while_mails_are_on_their_way(in_threads, monkeypatch):
+    jobs = enqueue_here(60)
+    claims = note_claims(monkeypatch, in_threads)
+    run_together(jobs)
+    assert sorted(in_threads.called) == [job.job_id for job in jobs]
+    assert len(claims) > 2
+    assert sum(at_work > 0 for at_work in claims) >= len(claims) - 2, "nobody waits for the next claim"
+    assert not OrmQ.objects.exists()
+
+
+def test_a_database_that_goes_away_over_the_next_claim_costs_no_mail_on_its_way(in_threads, monkeypatch):
+    jobs = enqueue_here(60)
+    claims = note_claims(monkeypatch, in_threads, fails_at=2)
+    run_together(jobs)
+    assert len(claims) == 2
+    completed = set(JobLog.objects.filter(status=Status.COMPLETED).values_list("job_id", flat=True))
+    assert sorted(in_threads.called) == sorted(completed), "each that was sent is settled"
+    waiting = JobLog.objects.filter(status=Status.ENQUEUED, attempt_count=0)
+    assert len(completed) + waiting.count() == 60
+    assert OrmQ.objects.count() == waiting.count(), "the rest has its messages"
+
+
+def test_a_type_that_must_run_alone_does_among_others(in_threads, monkeypatch):
+    jobs = enqueue_here(30)
+    note_claims(monkeypatch, in_threads)
+    other = registry.JobType("alone", handler=in_threads.handler)
+    monkeypatch.setitem(registry._types, "alone", other)
+    JobLog.objects.filter(pk__in=[job.pk for job in jobs[20::3]]).update(job_type="alone")
+    threads: dict[str, int] = {}
+    behave = in_threads.behave
+
+    def noted(job: JobLog) -> None:
+        threads[job.job_id] = threading.get_ident()
+        behave(job)
+
+    in_threads.behave = noted
+    run_together(jobs)
+    assert JobLog.objects.filter(status=Status.COMPLETED).count() == 30
+    assert {threads[job.job_id] for job in jobs[20::3]} == {threading.get_ident()}
+    assert threading.get_ident() not in {threads[job.job_id] for job in jobs[:20]}
+
+
+def test_a_long_queue_is_handed_on_in_long_tasks_but_for_what_is_done_alone(handled, settings, monkeypatch):
+    of_postgresql()
+    settings.JOB_BATCH_SIZE = 4
+    monkeypatch.setattr(broker.Conf, "BULK", 8)
+    jobs = enqueue_here(40)
+    assert sorted(len(attempts) for _, attempts in fetched()) == [16, 16]
+    OrmQ.objects.all().delete()
+    for number, job in enumerate(jobs):
+        broker.send(job.pk, 2 if number == 3 else 1)
+    assert sorted(len(attempts) for _, attempts in fetched()) == [1, 3, 4], "eight, and no more with one among them"
 
 
 @pytest.mark.parametrize(
