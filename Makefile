@@ -1,4 +1,5 @@
 # make run     the site, its worker and a local mailbox, on this machine     PORT=8123 make run
+# make demo    new passwords for the demo accounts
 # make test    the whole suite                                               make test ARGS="-k mailbox"
 # make check   format, lint, types, templates, translations, deployment settings
 # make smoke   five cases against a running site: `make run`, or any          make smoke URL=https://... KEY=nk_...
@@ -12,6 +13,7 @@
 # make bench-growth  the rate with millions of rows, more workers, clusters   make bench-growth ONLY=empty,finished SCALE=0.1
 # make bench-ideas   what each idea of the fast path gives by itself         make bench-ideas ROUNDS=3 JOBS=4000
 # make soak    an hour at 60 % of the top rate: memory, bloat, latency       make soak MINUTES=60 RATE=600
+# make format, make messages   format the code; collect and compile the translations
 # make lock    pins the packages of requirements*.in                         make lock UPGRADE=--upgrade
 
 VENV ?= .venv

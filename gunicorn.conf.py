@@ -3,15 +3,32 @@
 import os
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notifier.settings")
-try:
-    from notifier import settings
-except ImproperlyConfigured as wrong:
-    sys.exit(str(wrong))
+
+
+@contextmanager
+def forgotten_afterwards() -> Iterator[None]:
+    """Nothing read within stays in the main process, neither code nor `.env`: what SIGHUP starts reads it anew."""
+    modules, names = set(sys.modules), set(os.environ)
+    yield
+    for name in set(os.environ) - names:
+        del os.environ[name]
+    for name in set(sys.modules) - modules:
+        if name.partition(".")[0] not in sys.stdlib_module_names:
+            del sys.modules[name]
+
+
+with forgotten_afterwards():
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        from notifier import settings
+    except ImproperlyConfigured as wrong:
+        sys.exit(str(wrong))
 
 bind = f"127.0.0.1:{settings.PORT}"
 workers = settings.WEB_WORKERS

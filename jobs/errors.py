@@ -1,4 +1,4 @@
-"""What a handler may raise, and what becomes of the job (DESIGN.md section 3).
+"""What a handler may raise, and what becomes of the job (docs/job-lifecycle.md).
 
     JobError
     ├── Temporary       4xx, timeout: tried again after 2, 4, 8, 16 s, then `dlq` exhausted

@@ -1,7 +1,7 @@
 """Handlers called one after another while the outside world is quick, and side by side while it is slow.
 
 A mail server that answers at once is served fastest by one sender; one that takes 50 ms for each mail by as many as
-there are mails (measured: DESIGN.md section 8). So the number of senders follows the time that a call takes when it
+there are mails (measured). So the number of senders follows the time that a call takes when it
 is made alone: threads make each other slow, so that is asked again every now and then.
 Senders are threads: they touch no database.
 """

@@ -14,7 +14,7 @@ def proxies_are_named(app_configs: Any, **_: Any) -> list[CheckMessage]:
             Warning(
                 "TRUSTED_PROXIES is empty: behind a proxy every sign-in would show the proxy's address.",
                 hint="Write the networks of your proxies, TRUSTED_PROXIES=10.0.0.0/8 or unix, then look at "
-                f"{settings.SITE_URL}/admin/address/ . Without a proxy: SILENCED_SYSTEM_CHECKS.",
+                f"{settings.SITE_URL}/admin/address/ . Without a proxy leave it empty.",
                 id="notifier.W001",
             )
         ]

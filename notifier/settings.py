@@ -1,4 +1,4 @@
-"""All settings, read from the environment (and `.env`) top to bottom. DESIGN.md section 6 names them.
+"""All settings, read from the environment (and `.env`) top to bottom. docs/settings.md names them.
 
 Every value is checked here; whatever is missing or wrong is told in one message before anything starts.
 """

@@ -136,6 +136,7 @@ def test_every_job_ends_and_none_is_sent_twice_but_those_in_flight(site, smtp, o
             eventually(lambda: len(clients.accepted) > before + 20, seconds=60)
         eventually(lambda: set(statuses(site)) == {"completed"}, seconds=120)
         assert [cluster.end() for cluster in clusters] == [0] * CLUSTERS
+    assert dump.stat().st_mode & 0o077 == 0  # nobody else reads the addresses in it
     counts = sent(smtp)
     twice = sum(counts.values()) - len(counts)
     print(  # noqa: T201  (the figures of deploy/README.md: pytest -s)

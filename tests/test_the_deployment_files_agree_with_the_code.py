@@ -11,6 +11,7 @@ import yaml
 from django.conf import settings as django_settings
 from django.core.management import get_commands
 
+from jobs.management.commands import qcluster
 from notifier import settings as site_settings
 from tests.site import ROOT
 from tests.test_wrong_settings_stop_the_start import REQUIRED, STARTS, start
@@ -48,6 +49,12 @@ def test_every_program_that_is_started_exists():
             assert program[program.index("manage.py") + 1] in get_commands(), program
         elif program:
             assert program[:2] == ["gunicorn", "notifier.wsgi"]
+
+
+@pytest.mark.skipif(not Path(ROOT, ".git").exists(), reason="not a checkout")
+def test_a_worker_knows_its_version_in_a_checkout_of_somebody_else(monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # as in docs/guide.md: root's code, notifier's process
+    assert qcluster.version()
 
 
 def test_compose_and_kubernetes_give_settings_that_exist_and_all_that_are_required():

@@ -6,6 +6,7 @@
 #   restore FILE   drops the database and makes it again from the copy; after close only
 #   open           the role may come back; everything goes on by itself
 set -eu
+umask 077  # a copy holds addresses of people
 database=${DATABASE:-notifier} role=${ROLE:-notifier}
 
 sql() {

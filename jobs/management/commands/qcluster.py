@@ -64,12 +64,12 @@ class Command(BaseCommand):
 
 
 def version() -> str:
-    """The commit that runs, or "" outside a checkout and where there is no git."""
+    """The commit that runs, or "" outside a checkout and where there is no git. The checkout may be root's."""
     git = shutil.which("git")
     if git is None:
         return ""
     told = subprocess.run(  # noqa: S603
-        [git, "describe", "--always", "--dirty"],
+        [git, "-c", f"safe.directory={settings.BASE_DIR}", "describe", "--always", "--dirty"],
         cwd=settings.BASE_DIR,
         capture_output=True,
         text=True,
