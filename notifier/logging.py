@@ -10,14 +10,14 @@ import sys
 from typing import Any
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 from notifier import masking
 
 PATHS = ("django.request", "django.security", "django.server")  # their lines end in something that a client sent
 
 
-def mask_event(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+def mask_event(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """structlog processor: nothing personal and no secret in any field, tracebacks included (notifier/masking.py)."""
     return {key: masking.field(key, value) for key, value in event.items()}
 
