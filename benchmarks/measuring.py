@@ -9,6 +9,7 @@ from benchmarks.services import Services
 from benchmarks.stands import Stand
 
 WARM = 4  # mails before anything is measured at rest
+STARTING_SECONDS = 8.0  # in which workers are up, and have looked after what happened before
 SETTLING_SECONDS = 0.5  # for what follows the last mail
 SLOW_MS = 50
 
@@ -60,16 +61,17 @@ def at_rest(stand: Stand, figures: Figures, pickups: int, idle: float) -> None:
     """Memory after a few mails, queries of an idle minute, and how soon single jobs are picked up."""
     sink = stand.services.sink
     with stand.workers() as programs:
+        if idle:
+            time.sleep(STARTING_SECONDS)
+            before = stand.services.counts(stand.database)
+            time.sleep(idle)
+            after = stand.services.counts(stand.database)
+            figures.idle = sum(after[kind] - before[kind] for kind in ("statements", "commands")) * 60 / idle
         sink.ask("reset", 0)
         stand.enqueue("bulk", "warm", WARM)
         stand.arrived(WARM)
         time.sleep(2.0)
         figures.pss_idle = pss_mb(programs.pids)
-        if idle:
-            before = stand.services.counts(stand.database)
-            time.sleep(idle)
-            after = stand.services.counts(stand.database)
-            figures.idle = sum(after[kind] - before[kind] for kind in ("statements", "commands")) * 60 / idle
         sink.ask("reset", 0)
         returned = stand.enqueue("paced", "rest", pickups)
         stand.arrived(pickups)

@@ -24,7 +24,6 @@ TURN = "rollups"
 KEPT = timedelta(days=32)
 CATCH_UP = timedelta(days=7)  # after a longer absence the minutes before are left out
 LATE = timedelta(seconds=30)  # a settlement that commits later than this after its minute is not counted
-AGAIN = LATE + timedelta(minutes=1)  # what has happened longer before a turn than this, the turn has counted for good
 STALE = timedelta(minutes=3)
 SKEW = timedelta(minutes=5)  # keys are given in the order of created_at, but for transactions shorter than this
 MOST_WAITING = 100_000
@@ -75,9 +74,10 @@ def keep_up(now: datetime) -> None:
 
 
 def due() -> list[models.QuerySet[Any]]:
-    """What there may be to count: something that has happened since the last turn, jobs that wait or run."""
+    """What there may be to count: what has happened since the last turn or come late for it; jobs that wait or run."""
+    late = Q(_happened(LATE), taken_at__lt=Now() - LATE)
     return [
-        Turn.objects.filter(_happened(), name=TURN),
+        Turn.objects.filter(_happened(timedelta(0)) | late, name=TURN),
         JobLog.objects.filter(status__in=WAITING).order_by("run_at"),
         JobLog.objects.filter(status=Status.PROCESSING).order_by("lease_until"),
     ]
@@ -86,17 +86,17 @@ def due() -> list[models.QuerySet[Any]]:
 def behind() -> bool:
     """Whether something has happened that nobody counts, for STALE already."""
     turn = Turn.objects.filter(name=TURN)
-    return not turn.filter(Q(taken_at__gt=Now() - STALE) | ~_happened()).exists()
+    return not turn.filter(Q(taken_at__gt=Now() - STALE) | ~_happened(LATE)).exists()
 
 
-def _happened() -> Q:
-    """Of the turn's row: that a job was settled, or an attempt failed, after what the turn counted for good."""
+def _happened(late: timedelta) -> Q:
+    """Of the turn's row: that a job was settled, or an attempt failed, `late` before the turn or since."""
     last = (
         JobLog.objects.filter(status=Status.COMPLETED).order_by("-processed_at").values("processed_at"),
         JobLog.objects.dead().order_by("-processed_at").values("processed_at"),
         JobAttempt.objects.order_by("-ended_at").values("ended_at"),
     )
-    moments = (ExpressionWrapper(Subquery(each[:1]) + AGAIN, models.DateTimeField()) for each in last)
+    moments = (ExpressionWrapper(Subquery(each[:1]) + late, models.DateTimeField()) for each in last)
     # NULL, of a table without any, must not become "unknown" where this is negated
     return reduce(or_, (Q(taken_at__lt=Coalesce(moment, F("taken_at"))) for moment in moments))
 

@@ -131,15 +131,22 @@ def test_while_jobs_wait_or_run_it_is_counted(beat, status):
 
 
 @pytest.mark.parametrize("settled", [Status.COMPLETED, Status.DLQ])
-def test_what_was_settled_is_counted_until_it_is_for_good(beat, settled):
+def test_what_was_settled_is_counted_at_once_and_again_when_nothing_can_come_late(beat, settled):
     job("a", settled)
-    JobLog.objects.update(processed_at=Now())
-    assert "roll up" in beat()
+
+    def turned(since_the_job, ago):
+        """So long after the job was settled a turn was taken, and that long ago."""
+        JobLog.objects.update(processed_at=long_ago(ago + since_the_job))
+        reconciler.Turn.objects.update(taken_at=long_ago(ago))
+        return beat()
+
+    assert "roll up" in turned(since_the_job=-5, ago=10)
+    assert "roll up" not in turned(since_the_job=5, ago=10)
+    assert "roll up" in turned(since_the_job=5, ago=40)
+    assert "roll up" not in turned(since_the_job=35, ago=40)
     assert not rollups.behind()
-    reconciler.Turn.objects.update(taken_at=long_ago())
+    turned(since_the_job=-5, ago=600)
     assert rollups.behind()
-    reconciler.Turn.objects.update(taken_at=Now() + rollups.AGAIN + timedelta(seconds=1))
-    assert "roll up" not in beat()
 
 
 def test_a_failed_attempt_is_counted(beat):
