@@ -65,7 +65,7 @@ def test_two_browsers_that_sign_in_at_the_same_instant_are_two_sign_ins(site, br
     pages = [context.new_page() for context in contexts]
     for page in pages:
         page.goto("/accounts/login/")
-        page.get_by_label("Username or e-mail").fill("saran")
+        page.get_by_label("Username or email").fill("saran")
         page.get_by_label("Password", exact=True).fill(PASSWORD)
     for page in pages:  # each is sent without waiting for the answer to the one before
         page.evaluate("document.querySelector('main form button.main').click()")
@@ -94,7 +94,7 @@ def sign_up(page: Page, site: Site, name: str) -> None:
 
 def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
     page.goto("/accounts/login/")
-    page.get_by_label("Username or e-mail").fill(name)
+    page.get_by_label("Username or email").fill(name)
     page.get_by_label("Password", exact=True).fill(password)
     page.locator("main").get_by_role("button", name="Sign in").click()
     page.wait_for_load_state()

@@ -42,7 +42,7 @@
       interaction: { mode: "index", intersect: false },
       scales: { x: { grid: { display: false }, ticks, stacked: bars }, y: { ...y, grid, stacked: bars } },
       plugins: {
-        legend: { labels: { color: colour("--body-fg"), boxWidth: 24, boxHeight: 1 } },
+        legend: { labels: { color: colour("--body-fg"), usePointStyle: true, pointStyle: bars ? "rect" : "line", pointStyleWidth: bars ? 12 : 28 } },
         tooltip: { callbacks: { label: (item) => `${item.dataset.label}: ${timed ? seconds(item.raw) : item.raw}` } },
       },
     };
