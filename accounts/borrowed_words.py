@@ -28,3 +28,4 @@ ADDRESSES = (
     gettext_noop("Unable to confirm %(email)s because it is already confirmed by a different account."),
 )
 SESSIONS = (gettext_noop("You have signed out."),)
+ADMIN = (gettext_noop("Model name"), gettext_noop("Add link"), gettext_noop("Change or view list link"))
