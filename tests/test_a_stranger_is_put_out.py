@@ -49,8 +49,8 @@ def test_the_second_browser_is_told_and_the_button_in_its_mail_ends_both_session
 
     eventually(lambda: site.mails()[-1]["Subject"] and way_back(site))
     page.goto(re.search(r"http://\S+/password/reset/key/\S+/", text(way_back(site)[0]))[0])
-    page.get_by_label("New Password", exact=True).fill("brand-New-horses")
-    page.get_by_label("New Password (again)").fill("brand-New-horses")
+    page.get_by_label("New password", exact=True).fill("brand-New-horses")
+    page.get_by_label("New password, once more").fill("brand-New-horses")
     page.get_by_role("button", name="Set the password").click()
     assert page.get_by_role("heading", level=1).inner_text() == "The new password is set"
     sign_in(page, "bat", "brand-New-horses")
