@@ -5,6 +5,8 @@ from allauth.socialaccount.models import SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from accounts import admin_undeliverable  # noqa: F401  (registers its pages)
@@ -25,13 +27,25 @@ class PersonAdmin(UserAdmin):
 
 @admin.register(SignIn)
 class SignInAdmin(admin.ModelAdmin):
-    list_display = ["at", "user", "method", "browser", "system", "ip", "new_device", "notice", "disputed_at"]
+    list_display = ["when", "user", "method", "device", "ip", "new_device", "notice", "disputed"]
     list_filter = ["method", "new_device", "notice", ("disputed_at", admin.EmptyFieldListFilter)]
     list_select_related = ["user"]
     search_fields = ["user__username", "user__email", "ip"]
     search_help_text = _("user name, address or IP address")
     ordering = ["-at"]
     show_full_result_count = False
+
+    @admin.display(description=_("at"), ordering="at")
+    def when(self, sign_in: SignIn) -> str:
+        return date_format(localtime(sign_in.at), "SHORT_DATETIME_FORMAT")
+
+    @admin.display(description=_("device"), ordering="browser")
+    def device(self, sign_in: SignIn) -> str:
+        return ", ".join(filter(None, (sign_in.browser, sign_in.system)))
+
+    @admin.display(description=_("disputed"), ordering="disputed_at")
+    def disputed(self, sign_in: SignIn) -> str | None:
+        return date_format(localtime(sign_in.disputed_at), "SHORT_DATETIME_FORMAT") if sign_in.disputed_at else None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -4,7 +4,7 @@ import zoneinfo
 from functools import cache
 from typing import Any
 
-from allauth.account.forms import LoginForm
+from allauth.account.forms import ChangePasswordForm, LoginForm, ResetPasswordKeyForm
 from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
@@ -50,6 +50,25 @@ class SignInForm(LoginForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["login"].label = _("Username or e-mail")
+        self.fields["login"].label = _("Username or email")
         self.fields["login"].max_length = 254
         self.fields["remember"].label = _("Remember me on this browser")
+
+
+class NewPasswordForm(ResetPasswordKeyForm):
+    """allauth's form behind the link in the mail, with labels written as all others are."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password1"].label = _("New password")
+        self.fields["password2"].label = _("New password, once more")
+
+
+class PasswordChangeForm(ChangePasswordForm):
+    """The same for who is signed in."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["oldpassword"].label = _("Current password")
+        self.fields["password1"].label = _("New password")
+        self.fields["password2"].label = _("New password, once more")

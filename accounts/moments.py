@@ -8,7 +8,6 @@ from django.conf import settings
 from django.utils.formats import date_format
 from django.utils.translation import pgettext
 
-FORMATS = {"en": "j F Y, H:i"}  # Mongolian's is in notifier.formats
 MONGOLIA = ("Asia/Ulaanbaatar", "Asia/Ulan_Bator", "Asia/Choibalsan")
 
 
@@ -40,7 +39,7 @@ def in_words(timestamp: object, zone: zoneinfo.ZoneInfo, language: str) -> str:
 def _in_words(minute: datetime, zone: zoneinfo.ZoneInfo, language: str) -> str:
     """Kept, since many people sign in within one minute and one zone."""
     local = minute.astimezone(zone)
-    told = date_format(local, FORMATS.get(language, "DATETIME_FORMAT"))
+    told = date_format(local, "DATETIME_FORMAT")
     return f"{told} ({_zone_in_words(zone.key, local.utcoffset() or timedelta())})"
 
 

@@ -49,8 +49,8 @@ def test_the_second_browser_is_told_and_the_button_in_its_mail_ends_both_session
 
     eventually(lambda: site.mails()[-1]["Subject"] and way_back(site))
     page.goto(re.search(r"http://\S+/password/reset/key/\S+/", text(way_back(site)[0]))[0])
-    page.get_by_label("New Password", exact=True).fill("brand-New-horses")
-    page.get_by_label("New Password (again)").fill("brand-New-horses")
+    page.get_by_label("New password", exact=True).fill("brand-New-horses")
+    page.get_by_label("New password, once more").fill("brand-New-horses")
     page.get_by_role("button", name="Set the password").click()
     assert page.get_by_role("heading", level=1).inner_text() == "The new password is set"
     sign_in(page, "bat", "brand-New-horses")
@@ -65,7 +65,7 @@ def test_two_browsers_that_sign_in_at_the_same_instant_are_two_sign_ins(site, br
     pages = [context.new_page() for context in contexts]
     for page in pages:
         page.goto("/accounts/login/")
-        page.get_by_label("Username or e-mail").fill("saran")
+        page.get_by_label("Username or email").fill("saran")
         page.get_by_label("Password", exact=True).fill(PASSWORD)
     for page in pages:  # each is sent without waiting for the answer to the one before
         page.evaluate("document.querySelector('main form button.main').click()")
@@ -94,7 +94,7 @@ def sign_up(page: Page, site: Site, name: str) -> None:
 
 def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
     page.goto("/accounts/login/")
-    page.get_by_label("Username or e-mail").fill(name)
+    page.get_by_label("Username or email").fill(name)
     page.get_by_label("Password", exact=True).fill(password)
     page.locator("main").get_by_role("button", name="Sign in").click()
     page.wait_for_load_state()

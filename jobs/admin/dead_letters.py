@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from jobs import bulk
-from jobs.admin import durations, paging, verbs
+from jobs.admin import durations, error_classes, paging, verbs
 from jobs.admin.filters import JobFilter
 from jobs.admin.readonly import ReadOnlyAdmin, demand
 from jobs.models import JobLog, Reason, Status
@@ -48,7 +48,7 @@ def groups() -> list[Group]:
     return [
         Group(
             fingerprint=row["fingerprint"],
-            error_class=row["error_class"],
+            error_class=error_classes.name(row["error_class"]),
             reason=str(dict(Reason.choices).get(row["dlq_reason"], row["dlq_reason"])),
             count=row["count"],
             first=row["first"],

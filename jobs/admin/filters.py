@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from jobs import registry, rollups
-from jobs.errors import ErrorClass
+from jobs.admin import error_classes
 from jobs.models import JobLog, JobQuerySet, Reason, Status
 
 WRONG, ALL = "wrong", "all"
@@ -61,7 +61,7 @@ class JobFilter(forms.Form):
     type = forms.ChoiceField(required=False, label=_("Type"))
     reason = forms.ChoiceField(required=False, label=_("Reason"), choices=[*ANY, *Reason.choices])
     error_class = forms.ChoiceField(  # type: ignore[assignment]
-        required=False, label=_("Class of error"), choices=[*ANY, *((value, value) for value in ErrorClass)]
+        required=False, label=_("Class of error"), choices=[*ANY, *error_classes.NAMES.items()]
     )
     fingerprint = forms.CharField(required=False, label=_("Fingerprint"), max_length=100)
     source = forms.CharField(required=False, label=_("Source"), max_length=64)

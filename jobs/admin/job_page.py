@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from jobs import audit, registry
-from jobs.admin import advice, durations, mail, masking, timeline, verbs
+from jobs.admin import advice, durations, error_classes, mail, masking, timeline, verbs
 from jobs.admin.filters import BIGGEST_ID
 from jobs.admin.readonly import ReadOnlyAdmin, demand
 from jobs.models import JobLog
@@ -40,6 +40,7 @@ def show(admin: ReadOnlyAdmin, request: HttpRequest, object_id: str, *, revealed
         job=job,
         user_shown=masking.text(job.user_id),
         error=masking.text(masking.cut(job.error)),
+        error_class=error_classes.name(job.error_class),
         advice=advice.give(job, state, now),
         moments=timeline.build(job, attempts, acts, now),
         total=durations.between(job.created_at, job.processed_at),

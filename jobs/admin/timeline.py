@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from jobs.admin import durations, masking
+from jobs.admin import durations, error_classes, masking
 from jobs.audit import AuditEntry
 from jobs.models import JobAttempt, JobLog, Status
 
@@ -54,7 +54,7 @@ def _tried(attempt: JobAttempt) -> Moment:
         detail=attempt.worker,
         error=masking.text(masking.cut(attempt.error)),
         trace=masking.text(masking.cut(attempt.trace)),
-        tags=[tag for tag in (attempt.fingerprint, attempt.error_class) if tag],
+        tags=[tag for tag in (attempt.fingerprint, error_classes.name(attempt.error_class)) if tag],
         ended=attempt.ended_at,
     )
 

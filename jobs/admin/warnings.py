@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs.admin import advice, durations, masking, paging
+from jobs.admin import advice, durations, error_classes, masking, paging
 from jobs.admin.dead_letters import Group
 from jobs.clusters import SILENT_SECONDS, Cluster
 from jobs.errors import ErrorClass
@@ -102,7 +102,7 @@ def _failures(now: Situation) -> Iterator[Warning]:
     figures = {"failed": f"{now.recent.failed:,}", "all": f"{now.recent.attempts:,}"}
     worst = max(now.recent.failures, key=lambda name: now.recent.failures[name])
     yield Warning(
-        _("%(failed)s of %(all)s attempts failed in the last 5 minutes.") % figures + f" ({worst})",
+        _("%(failed)s of %(all)s attempts failed in the last 5 minutes.") % figures + f" ({error_classes.name(worst)})",
         _remedy(worst),
         f"{reverse('admin:jobs_joblog_changelist')}?status=wrong&within=1h",
         _("Jobs that need attention"),

@@ -24,6 +24,12 @@
     return value >= 1 ? `${+value.toPrecision(3)} s` : `${+(value * 1000).toPrecision(3)} ms`;
   }
 
+  // Powers of ten; where the chart spans less than two of them, 2 and 5 as well, so that no axis is without a figure.
+  function marked(value, _at, ticks) {
+    const wide = ticks[ticks.length - 1].value / ticks[0].value >= 100;
+    return (wide ? /^1e/ : /^[125]e/).test(value.toExponential()) ? seconds(value) : null;
+  }
+
   function dataset(series, at, timed) {
     const paint = [colour("--chart-1"), colour("--chart-2"), colour("--chart-3")][at];
     const ends = series.kind === "dashed" ? { borderDash: [6, 4] } : {};
@@ -34,7 +40,7 @@
 
   function options(timed, bars) {
     const grid = { color: colour("--hairline-color") }, ticks = { color: colour("--body-quiet-color"), maxRotation: 0, autoSkipPadding: 16 };
-    const y = timed ? { type: "logarithmic", ticks: { ...ticks, callback: (value) => (/^1e/.test(value.toExponential()) ? seconds(value) : null) } }
+    const y = timed ? { type: "logarithmic", ticks: { ...ticks, callback: marked } }
                     : { beginAtZero: true, ticks };
     return {
       animation: calm.matches ? false : { duration: 200 },
@@ -42,7 +48,7 @@
       interaction: { mode: "index", intersect: false },
       scales: { x: { grid: { display: false }, ticks, stacked: bars }, y: { ...y, grid, stacked: bars } },
       plugins: {
-        legend: { labels: { color: colour("--body-fg"), boxWidth: 24, boxHeight: 1 } },
+        legend: { labels: { color: colour("--body-fg"), usePointStyle: true, pointStyle: bars ? "rect" : "line", pointStyleWidth: bars ? 12 : 28 } },
         tooltip: { callbacks: { label: (item) => `${item.dataset.label}: ${timed ? seconds(item.raw) : item.raw}` } },
       },
     };
