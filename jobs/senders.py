@@ -112,38 +112,43 @@ class Senders:
         yield ended
 
     def _side_by_side(self, waiting: list[JobLog], more: More) -> Iterator[list[Outcome]]:
+        """One job for each sender, and no other for it before what became of the first is told, so that a killed worker
+        repeats no more than that; those that follow are taken on meanwhile. Tells when half of the senders are done."""
         done: Done = queue.SimpleQueue()  # of this round alone: what ends later than its round is nobody's
-        at_hand, apart = self._hand_out(waiting, done), list[JobLog]()
-        senders = self._wanted(at_hand)
+        senders = self._wanted(len(waiting))
         self._start(senders)
-        welcome = True  # as long as the server has refused nothing that it would refuse the next ones, too
+        under_way, apart, welcome = 0, list[JobLog](), True
         try:
-            while at_hand:
+            while waiting or under_way:
+                under_way += self._hand_out(waiting, senders - under_way, done)
+                room = self._at_hand(senders) - under_way - len(waiting)
+                if welcome and not apart and room > 0 and len(waiting) <= senders // 2:
+                    apart = _sorted_out(more(room), waiting)
                 group: list[Outcome] = []
                 try:
-                    _gather(done, group, at_hand)
+                    _gather(done, group, min(under_way, max(1, senders // 2)))
                 except SystemExit:
                     self._call_off()
                     yield group
                     raise
-                if refused := _for_all(group):
-                    group += _untried(self._call_off(), refused)
-                at_hand -= len(group)
-                yield group
+                refused = _for_all(group)
+                called_off = self._call_off() if refused else []
+                under_way -= len(group) + len(called_off)
                 welcome = welcome and not refused and self._may_go_on(group, senders)
-                if welcome and not apart and (room := self._at_hand(senders) - at_hand) > 0:
-                    fresh = more(room)
-                    at_hand += self._hand_out([job for job in fresh if _may_run_in_threads(job)], done)
-                    apart += [job for job in fresh if not _may_run_in_threads(job)]
+                if refused:
+                    group += _untried([*called_off, *waiting], refused)
+                    waiting.clear()
+                yield group
         finally:
             self._call_off()  # nobody listens any more: the database is away for longer than a lease
         while apart:
             yield from self._one_after_another(apart, most=len(apart))
 
-    def _hand_out(self, jobs: list[JobLog], done: Done) -> int:
-        for job in jobs:
-            self._to_do.put((job, done))
-        return len(jobs)
+    def _hand_out(self, waiting: list[JobLog], most: int, done: Done) -> int:
+        handed_out = min(most, len(waiting))
+        for _ in range(handed_out):
+            self._to_do.put((waiting.pop(), done))
+        return handed_out
 
     def _call(self, job: JobLog) -> Outcome:
         """Calls the job's handler. Raises nothing but the alarm of a worker that is out of time: no Exception."""
@@ -203,6 +208,12 @@ class Senders:
         self._allowed = max(1, min(self._allowed, senders) // 2)
         self._refused_at = time.monotonic()
         return False
+
+
+def _sorted_out(fresh: list[JobLog], waiting: list[JobLog]) -> list[JobLog]:
+    """Puts those that may run in threads behind `waiting`, whose first is its last; the others."""
+    waiting[:0] = [job for job in reversed(fresh) if _may_run_in_threads(job)]
+    return [job for job in reversed(fresh) if not _may_run_in_threads(job)]
 
 
 def _may_run_in_threads(job: JobLog) -> bool:

@@ -7,6 +7,7 @@ cost of a line, and a worker writes two a mail.
 
 import logging
 import sys
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -38,11 +39,18 @@ def hide_path(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, An
 
 
 class Lines(structlog.WriteLogger):
-    """Where the lines of the logger `name` go: to standard error, each at once."""
+    """Where the lines of the logger `name` go: to standard error, each at once. One that cannot be written is lost, as
+    with the standard library's loggers: whoever reads may be gone, and no work stops over it."""
 
     def __init__(self, name: str) -> None:
         super().__init__(sys.stderr)
         self.name = name
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError, ValueError):  # ValueError: it is closed
+            super().msg(message)
+
+    debug = info = warning = error = critical = exception = msg
 
 
 SHARED: list[Processor] = [

@@ -178,6 +178,7 @@ def note_claims(monkeypatch, handled: job_types.Recorder, fails_at: int = 0) -> 
         at_work.discard(job.job_id)
 
     def noted(queryset, attempts, worker):
+        time.sleep(0.01)  # a thread that was told to begin has begun
         claims.append(len(at_work))
         if len(claims) == fails_at:
             raise OperationalError("server closed the connection")
