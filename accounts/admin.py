@@ -5,11 +5,9 @@ from allauth.socialaccount.models import SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
-from accounts import admin_undeliverable  # noqa: F401  (registers its pages)
+from accounts import admin_undeliverable, devices, moments  # noqa: F401  (the first registers its pages)
 from accounts.models import SignIn, User
 
 # GitHub's id and secret are settings (GITHUB_CLIENT_ID), and nobody's tokens are kept: nothing to enter here.
@@ -37,15 +35,15 @@ class SignInAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("at"), ordering="at")
     def when(self, sign_in: SignIn) -> str:
-        return date_format(localtime(sign_in.at), "SHORT_DATETIME_FORMAT")
+        return moments.to_the_minute(sign_in.at)
 
     @admin.display(description=_("device"), ordering="browser")
     def device(self, sign_in: SignIn) -> str:
-        return ", ".join(filter(None, (sign_in.browser, sign_in.system)))
+        return devices.in_words(sign_in.browser, sign_in.system)
 
     @admin.display(description=_("disputed"), ordering="disputed_at")
     def disputed(self, sign_in: SignIn) -> str | None:
-        return date_format(localtime(sign_in.disputed_at), "SHORT_DATETIME_FORMAT") if sign_in.disputed_at else None
+        return moments.to_the_minute(sign_in.disputed_at) if sign_in.disputed_at else None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -1,6 +1,5 @@
 """Undeliverable addresses in the admin: to look at, to find by the address one has in hand, and to lift."""
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -8,12 +7,11 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from accounts import moments
 from accounts.addresses import LONGEST
 from accounts.undeliverable import Undeliverable
 from jobs import audit
@@ -42,10 +40,6 @@ class State(admin.SimpleListFilter):
         return queryset
 
 
-def day(moment: datetime) -> str:
-    return date_format(localtime(moment), "SHORT_DATE_FORMAT")
-
-
 @admin.register(Undeliverable)
 class UndeliverableAdmin(ReadOnlyAdmin):
     list_display = ("masked", "why", "state", "told_by", "from_day", "to_day", "lifted_day")
@@ -70,15 +64,15 @@ class UndeliverableAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("since"), ordering="since")
     def from_day(self, entry: Undeliverable) -> str:
-        return day(entry.since)
+        return moments.day(entry.since)
 
     @admin.display(description=gettext_lazy("until"), ordering="until")
     def to_day(self, entry: Undeliverable) -> str:
-        return day(entry.until)
+        return moments.day(entry.until)
 
     @admin.display(description=gettext_lazy("lifted"), ordering="lifted_at")
     def lifted_day(self, entry: Undeliverable) -> str | None:
-        return day(entry.lifted_at) if entry.lifted_at else None
+        return moments.day(entry.lifted_at) if entry.lifted_at else None
 
     def _search(self, request: HttpRequest) -> HttpResponse:
         """An address becomes its entry, so that it never stands in a URL or a log."""

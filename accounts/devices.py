@@ -19,3 +19,8 @@ def _families(user_agent: str) -> tuple[str, str]:
 def families(user_agent: str) -> tuple[str, str]:
     """The families of browser and system, ("Chrome", "Windows"); empty where they are not known."""
     return _families(user_agent[:LONGEST])
+
+
+def in_words(browser: str, system: str) -> str:
+    """`Chrome, Windows`; one of them, or nothing, where the other is not known."""
+    return ", ".join(filter(None, (browser, system)))

@@ -45,30 +45,35 @@ class PreferencesForm(forms.ModelForm):
         fields = ["language", "time_zone", "notify_sign_ins"]
 
 
-class SignInForm(LoginForm):
-    """allauth's form, saying what may be written into its first field."""
+class Relabelled:
+    """For a form of allauth's: labels written as all others here are."""
+
+    fields: dict[str, Any]
+    labels: dict[str, Any] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["login"].label = _("Username or email")
+        for name, label in self.labels.items():
+            self.fields[name].label = label
+
+
+class SignInForm(Relabelled, LoginForm):
+    """The form of the sign-in, saying what may be written into its first field."""
+
+    labels = {"login": _("Username or email"), "remember": _("Remember me on this browser")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.fields["login"].max_length = 254
-        self.fields["remember"].label = _("Remember me on this browser")
 
 
-class NewPasswordForm(ResetPasswordKeyForm):
-    """allauth's form behind the link in the mail, with labels written as all others are."""
+class NewPasswordForm(Relabelled, ResetPasswordKeyForm):
+    """The form behind the link in the mail."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["password1"].label = _("New password")
-        self.fields["password2"].label = _("New password, once more")
+    labels = {"password1": _("New password"), "password2": _("New password, once more")}
 
 
-class PasswordChangeForm(ChangePasswordForm):
+class PasswordChangeForm(Relabelled, ChangePasswordForm):
     """The same for who is signed in."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["oldpassword"].label = _("Current password")
-        self.fields["password1"].label = _("New password")
-        self.fields["password2"].label = _("New password, once more")
+    labels = {"oldpassword": _("Current password"), **NewPasswordForm.labels}

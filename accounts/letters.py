@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.utils.translation import npgettext, override, pgettext
 
-from accounts import dispute_links, moments, places
+from accounts import devices, dispute_links, moments, places
 from accounts.untrusted import defused, masked, plain
 
 LONGEST_NAME = 60
@@ -79,8 +79,7 @@ def _name(payload: dict[str, Any]) -> str:
 
 
 def _device(payload: dict[str, Any]) -> str:
-    families = (defused(plain(payload.get(part), LONGEST_FAMILY)) for part in ("browser", "system"))
-    return ", ".join(filter(None, families))
+    return devices.in_words(*(defused(plain(payload.get(part), LONGEST_FAMILY)) for part in ("browser", "system")))
 
 
 def _way(provider: object) -> tuple[str, str]:

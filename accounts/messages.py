@@ -2,8 +2,8 @@
 
 What is the same in many mails (headers, structure) is written once by Django's mail for each subject and language and
 kept as a skeleton, cut where the values go: building and serialising a whole message took ten times as long as the
-rest of a mail. Bodies are in base64: 8bit breaks DKIM at some relays, quoted-printable doubles
-Cyrillic, and no value can be taken for structure.
+rest of a mail. Bodies are in base64: 8bit breaks DKIM at some relays, quoted-printable doubles Cyrillic, and no value
+can be taken for structure.
 """
 
 import re

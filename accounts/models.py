@@ -9,6 +9,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from accounts import devices
+
 LANGUAGES = [("mn", "Монгол"), ("en", "English")]
 
 
@@ -97,7 +99,7 @@ class Device(models.Model):
         constraints = [models.UniqueConstraint(fields=["user", "browser", "system"], name="one_row_a_device")]
 
     def __str__(self) -> str:
-        return ", ".join(filter(None, (self.browser, self.system)))
+        return devices.in_words(self.browser, self.system)
 
 
 class Session(AbstractBaseSession):

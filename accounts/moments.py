@@ -6,9 +6,20 @@ from functools import lru_cache
 
 from django.conf import settings
 from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import pgettext
 
 MONGOLIA = ("Asia/Ulaanbaatar", "Asia/Ulan_Bator", "Asia/Choibalsan")
+
+
+def day(moment: datetime) -> str:
+    """`2025.12.19`, as operators' lists show it: in the active language and the site's zone."""
+    return date_format(localtime(moment), "SHORT_DATE_FORMAT")
+
+
+def to_the_minute(moment: datetime) -> str:
+    """The same with the time, `2025.12.19 16:03`."""
+    return date_format(localtime(moment), "SHORT_DATETIME_FORMAT")
 
 
 def zone_named(name: object) -> zoneinfo.ZoneInfo:

@@ -6,6 +6,9 @@ It takes on as many at a time as its senders can do, and more of them while thos
 import signal
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import structlog
 from django.conf import settings
@@ -23,6 +26,15 @@ log = structlog.get_logger("jobs.worker")
 Attempt = tuple[int, int]  # key of a job, number of the attempt
 
 
+@dataclass
+class Claim:
+    """A job that is not settled yet. until: time.monotonic() to which that is tried. ended: what became of it."""
+
+    job: JobLog
+    until: float
+    ended: Outcome | None = None
+
+
 class Batch:
     """The attempts of one task. receipts: of their messages, by the keys of their jobs. worker: who claims them."""
 
@@ -31,9 +43,7 @@ class Batch:
     ) -> None:
         self._attempts, self._receipts, self._senders, self._worker = attempts, receipts, senders, worker
         self._hand_back_at = time.monotonic() + settings.JOB_TIMEOUT_SECONDS / 3
-        self._left: dict[int, JobLog] = {}  # claimed, not settled yet
-        self._ended: dict[int, Outcome] = {}  # of those, what has ended
-        self._until: dict[int, float] = {}  # time.monotonic() to which their settlement is tried
+        self._left: dict[int, Claim] = {}  # not settled yet
         self._database_away = False
 
     def work(self) -> None:
@@ -46,7 +56,7 @@ class Batch:
                     self._settle(group)
         except SystemExit:  # django-q2's TimeoutException is one
             signal.alarm(0)
-            self._settle([self._ended.get(pk) or self._out_of_time(job) for pk, job in self._left.items()])
+            self._settle([claim.ended or self._out_of_time(claim.job) for claim in self._left.values()])
             self._hand_back()
             raise
         self._hand_back()
@@ -58,25 +68,22 @@ class Batch:
         """Takes on up to `room` more while others are on their way, whose mails must not be forgotten over it."""
         if not self._attempts or self._over():
             return []
-        rest = signal.alarm(0)
         try:
-            return self._take_on(room)
+            with _undisturbed():
+                return self._take_on(room)
         except (OperationalError, InterfaceError) as away:
             log.warning("database away, no more is taken on", error=str(away))
             connection.close()
             self._database_away = True
             return []
-        finally:
-            signal.alarm(rest)
 
     def _take_on(self, count: int) -> list[JobLog]:
         """Claims the next `count`; those of them that are to be tried."""
         attempts, self._attempts = self._attempts[:count], self._attempts[count:]
         until = time.monotonic() + settings.JOB_LEASE_SECONDS - 1
         jobs = JobLog.objects.claim_many(attempts, worker=self._worker)
-        claimed = {job.pk: job for job in jobs}
+        claimed = {job.pk: Claim(job, until) for job in jobs}
         self._left |= claimed
-        self._until |= dict.fromkeys(claimed, until)
         for pk, attempt in attempts:
             if pk not in claimed:
                 self._pass_on(pk, attempt)
@@ -88,13 +95,13 @@ class Batch:
     def _settle(self, group: list[Outcome]) -> None:
         if not group:
             return
-        keys = [outcome.job.pk for outcome in group]
-        self._ended.update(zip(keys, group, strict=True))
-        rest = signal.alarm(0)  # the timeout must not interrupt the settling
-        settle(group, [self._receipts.get(pk) for pk in keys], min(self._until[pk] for pk in keys))
-        signal.alarm(rest)
-        for pk in keys:
-            del self._left[pk], self._ended[pk], self._until[pk]
+        for outcome in group:
+            self._left[outcome.job.pk].ended = outcome
+        until = min(self._left[outcome.job.pk].until for outcome in group)
+        with _undisturbed():
+            settle(group, [self._receipts.get(outcome.job.pk) for outcome in group], until)
+        for outcome in group:
+            del self._left[outcome.job.pk]
 
     def _out_of_time(self, job: JobLog) -> Outcome:
         """A job that the timeout interrupted; one whose turn had not come loses no attempt."""
@@ -122,6 +129,16 @@ class Batch:
         with transaction.atomic():
             broker.send_many(self._attempts)
             broker.forget(self._receipts.get(pk) for pk, _ in self._attempts)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """The timeout's alarm does not come in the middle of this, but after it."""
+    rest = signal.alarm(0)
+    try:
+        yield
+    finally:
+        signal.alarm(rest)
 
 
 def _tell(job: JobLog) -> None:

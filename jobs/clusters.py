@@ -8,6 +8,8 @@ from django.db import connection, models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from jobs import counters
+
 BEAT_SECONDS = 12
 SILENT_SECONDS = 30  # without a beat for this long, a cluster counts as gone
 KEPT = timedelta(days=1)
@@ -15,7 +17,6 @@ BEAT = """
 UPDATE jobs_cluster SET seen_at = {now}, stopped_at = NULL, in_flight = %s, restarts = %s, workers = %s, version = %s
 WHERE name = %s RETURNING {asked}
 """
-NOW = {"postgresql": "statement_timestamp()", "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"}
 
 
 class Cluster(models.Model):
@@ -55,7 +56,7 @@ def beat(
     asked = ", ".join(f"({sql}) IS NOT NULL" for sql, _ in questions) or "1"
     values = [in_flight, restarts, workers, version, name, *(value for _, values in questions for value in values)]
     with connection.cursor() as cursor:
-        cursor.execute(BEAT.format(now=NOW[connection.vendor], asked=asked), values)
+        cursor.execute(BEAT.format(now=counters.NOW[connection.vendor], asked=asked), values)
         told = cursor.fetchone()
     if told is None:
         host, pid = name.rsplit(":", 1)

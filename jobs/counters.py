@@ -25,6 +25,7 @@ SLOTS = 32
 WRITE_SECONDS = 2.0
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 BEYOND = "+Inf"
+NOW = {"postgresql": "clock_timestamp()", "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"}
 UPSERT = (
     "INSERT INTO job_counters (slot, name, labels, bucket, count, total, at) VALUES {values} "
     "ON CONFLICT (slot, name, labels, bucket) DO UPDATE SET count = job_counters.count + excluded.count, "
@@ -107,8 +108,7 @@ def add(*parts: Sums) -> None:
         return
     slot = zlib.crc32(f"{socket.gethostname()}:{os.getpid()}".encode()) % SLOTS
     rows = [(slot, what.name, "|".join(what.labels)[:200], what.bucket, *joined[what]) for what in sorted(joined)]
-    now = "clock_timestamp()" if connection.vendor == "postgresql" else "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"
-    values = ", ".join([f"(%s, %s, %s, %s, %s, %s, {now})"] * len(rows))
+    values = ", ".join([f"(%s, %s, %s, %s, %s, %s, {NOW[connection.vendor]})"] * len(rows))
     with connection.cursor() as cursor:
         cursor.execute(UPSERT.format(values=values), [value for row in rows for value in row])
 

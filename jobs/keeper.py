@@ -21,7 +21,6 @@ from django.db.models import QuerySet
 
 from jobs import broker, bulk, clusters, listening, pulse, reconciler, retention, rollups
 from jobs.board import Board, Reading
-from jobs.pulse import Chore
 
 log = structlog.get_logger("jobs.keeper")
 
@@ -59,10 +58,10 @@ def run(watched: Watched) -> NoReturn:
     reconcile, roll_up, replay = threading.Event(), threading.Event(), threading.Event()
     beat = pulse.Pulse(
         lambda ask: _beat(watched, ask),
-        Chore(reconciler.due, reconcile.set),
-        Chore(rollups.due, roll_up.set),
-        Chore(bulk.due, replay.set),
-        Chore(broker.overdue, watched.board.call),
+        pulse.Chore(reconciler.due, reconcile.set),
+        pulse.Chore(rollups.due, roll_up.set),
+        pulse.Chore(bulk.due, replay.set),
+        pulse.Chore(broker.overdue, watched.board.call),
     )
     for work, *given in (
         (_repeat, clusters.BEAT_SECONDS, beat, stop),

@@ -52,7 +52,7 @@ def due() -> list[models.QuerySet[Any]]:
     """What each step of a sweep would find, each in the order of an index; all empty when there is nothing to do."""
     return [
         _lapsed(),
-        JobLog.objects.due().filter(run_at__lt=Now() - SLACK).exclude(job_type__in=_held()).order_by("run_at"),
+        _forgotten(Now() - SLACK),
         _broken(),
         _unreachable().order_by("processed_at"),
         *(sweep.due() for sweep in registry.sweeps()),
@@ -88,8 +88,7 @@ def wake_forgotten(slack: timedelta = SLACK) -> int:
     woken = 0
     while True:
         with transaction.atomic():
-            forgotten = JobLog.objects.due().filter(run_at__lt=before).exclude(job_type__in=_held())
-            rows = list(forgotten.order_by("run_at").select_for_update(skip_locked=True)[:CHUNK])
+            rows = list(_forgotten(before).select_for_update(skip_locked=True)[:CHUNK])
             JobLog.objects.filter(pk__in=[job.pk for job in rows], status__in=WAITING).update(run_at=Now())
             broker.send_many([(job.pk, job.attempt_count + 1) for job in rows])
         woken += len(rows)
@@ -126,8 +125,10 @@ def _lapsed() -> JobQuerySet:
     return JobLog.objects.lapsed().order_by("lease_until")
 
 
-def _held() -> models.QuerySet[Any]:
-    return pauses.held().values("job_type")
+def _forgotten(before: Any) -> JobQuerySet:
+    """Jobs of types that are not held, due before a moment, which may be an expression."""
+    due_before = JobLog.objects.due().filter(run_at__lt=before)
+    return due_before.exclude(job_type__in=pauses.held().values("job_type")).order_by("run_at")
 
 
 def _broken() -> models.QuerySet[pauses.JobTypeState]:

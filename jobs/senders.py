@@ -1,8 +1,8 @@
 """Handlers called one after another while the outside world is quick, and side by side while it is slow.
 
 A mail server that answers at once is served fastest by one sender; one that takes 50 ms for each mail by as many as
-there are mails (measured). So the number of senders follows the time that a call takes when it
-is made alone: threads make each other slow, so that is asked again every now and then.
+there are mails (measured). So the number of senders follows the time that a call takes when it is made alone: threads
+make each other slow, so that is asked again every now and then.
 Senders are threads: they touch no database.
 """
 
@@ -73,11 +73,11 @@ class Senders:
         them, so that a slow server is never waited for by fewer than it could be.
         """
         self.begun.clear()
-        alone = [job for job in reversed(jobs) if not _may_run_in_threads(job)]
+        waiting: list[JobLog] = []
+        alone = _sorted_out(jobs, waiting)
         self._one_thread = bool(alone)
         while alone:
             yield from self._one_after_another(alone, most=len(jobs))
-        waiting = [job for job in reversed(jobs) if _may_run_in_threads(job)]
         while waiting and self._wanted(len(waiting)) <= 1:
             yield from self._one_after_another(waiting, most=1)
         if waiting and time.monotonic() - self._seen_at > max(ASK_AGAIN_SECONDS, ASK_AGAIN_CALLS * self.pace):
@@ -212,12 +212,8 @@ class Senders:
 
 def _sorted_out(fresh: list[JobLog], waiting: list[JobLog]) -> list[JobLog]:
     """Puts those that may run in threads behind `waiting`, whose first is its last; the others."""
-    waiting[:0] = [job for job in reversed(fresh) if _may_run_in_threads(job)]
-    return [job for job in reversed(fresh) if not _may_run_in_threads(job)]
-
-
-def _may_run_in_threads(job: JobLog) -> bool:
-    return registry.may_run_in_threads(job.job_type)
+    waiting[:0] = [job for job in reversed(fresh) if registry.may_run_in_threads(job.job_type)]
+    return [job for job in reversed(fresh) if not registry.may_run_in_threads(job.job_type)]
 
 
 def _gather(done: Done, group: list[Outcome], most: int) -> None:

@@ -1,8 +1,5 @@
 """P3: people sign in while the queue's tables are dropped, locked or broken, and their notices are not lost."""
 
-from contextlib import closing, contextmanager
-
-import psycopg
 import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -15,6 +12,7 @@ from structlog.testing import capture_logs
 from accounts import notices, sign_ins
 from accounts.models import Notice, SignIn
 from jobs.models import JobLog
+from tests.tables import locked, renamed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "correct horse battery"
@@ -30,31 +28,6 @@ def sign_in() -> tuple[int, bool]:
     browser = Client()
     answer = browser.post(reverse("account_login"), {"login": "bat", "password": PASSWORD})
     return answer.status_code, "_auth_user_id" in browser.session
-
-
-@contextmanager
-def renamed(table: str):
-    with connection.cursor() as cursor:
-        cursor.execute(f"ALTER TABLE {table} RENAME TO {table}_away")
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute(f"ALTER TABLE {table}_away RENAME TO {table}")
-
-
-@contextmanager
-def locked(table: str):
-    database = connection.settings_dict
-    with closing(
-        psycopg.connect(
-            host=database["HOST"],
-            port=database["PORT"],
-            user=database["USER"],
-            dbname=connection.get_connection_params()["dbname"],
-        )
-    ) as other:
-        other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-        yield
-        other.rollback()
 
 
 @pytest.mark.engine

@@ -1,9 +1,7 @@
 """An idle cluster asks one question every few seconds; whatever there is to do, the question finds it."""
 
-from contextlib import contextmanager
 from datetime import timedelta
 
-import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection
@@ -18,6 +16,7 @@ from jobs.models import JobLog, Reason, Status, from_now
 from jobs.pulse import Chore
 from tests import job_types
 from tests.operators import job, tried
+from tests.tables import locked, renamed
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
 
@@ -43,7 +42,8 @@ def beat(woken):
         pulsing()
         return woken
 
-    return once
+    yield once
+    connection.close()  # it was told the heartbeat's patience, which the end of a test must not share
 
 
 def _beat(ask):
@@ -190,20 +190,6 @@ def test_with_a_table_gone_the_cluster_lives_and_everything_is_tried(beat, table
 def test_with_a_table_locked_the_cluster_lives(beat, monkeypatch):
     monkeypatch.setattr(pulse, "PATIENCE_MS", 200)
     connection.close()
-    given = connection.settings_dict
-    where = {"host": given["HOST"], "port": given["PORT"], "user": given["USER"], "password": given["PASSWORD"]}
-    with psycopg.connect(dbname=given["NAME"], **where) as migration:
-        migration.execute("LOCK TABLE job_logs")
+    with locked("job_logs"):
         assert "reconcile" in beat()
     assert beat() == NOTHING
-
-
-@contextmanager
-def renamed(table):
-    with connection.cursor() as cursor:
-        cursor.execute(f"ALTER TABLE {table} RENAME TO put_away")
-    try:
-        yield
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute(f"ALTER TABLE put_away RENAME TO {table}")

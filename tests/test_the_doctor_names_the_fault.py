@@ -13,7 +13,6 @@ import dns.resolver
 import dns.rrset
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -25,6 +24,7 @@ from notifier.doctor import Verdict
 from tests.postgres import free_port
 from tests.site import MANAGE, ROOT, Site
 from tests.smtp_server import SmtpServer
+from tests.tables import renamed
 
 pytestmark = pytest.mark.django_db
 TYPE = "signin-notification"
@@ -116,13 +116,8 @@ def test_a_missing_migration():
 
 @pytest.mark.django_db(transaction=True)
 def test_a_cache_without_its_table():
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE cache_entries RENAME TO cache_gone")
-    try:
+    with renamed("cache_entries"):
         assert named("cache", "manage.py migrate")
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("ALTER TABLE cache_gone RENAME TO cache_entries")
 
 
 def test_a_mail_server_that_is_away(mail_server, settings):
