@@ -1,56 +1,67 @@
-"""What decides whether a job may be enqueued, asked in one round trip because a person waits for it.
+"""What decides whether a job may be enqueued, and writes it: one round trip, because a person waits for it."""
 
-The user is locked first, by a statement of its own: the next one sees what whoever held the lock before has committed.
-"""
-
+import json
 from dataclasses import dataclass
+from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 from jobs import spent
+from jobs.models import JobLog, from_now
 
 HOUR = 3600  # seconds
 NO_LIMIT = 2**31
-LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0)); "  # SQLite has one writer anyway (IMMEDIATE)
-ASK = """
+# PostgreSQL's function does what ASK and an INSERT do here, and locks the user before (migration 0012).
+ADMIT = "SELECT written, there, gone, wait FROM admit_job(%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s)"
+# SQLite has one writer anyway (IMMEDIATE).
+ASK = f"""
 SELECT (SELECT id FROM job_logs WHERE job_id = %s),
        (SELECT status FROM job_ids_spent WHERE digest = %s),
-       (SELECT {wait} FROM job_logs WHERE user_id = %s AND job_type = %s AND source = %s AND created_at > {hour_ago}
+       (SELECT (JULIANDAY(created_at) - JULIANDAY('NOW')) * 86400 + {HOUR} FROM job_logs
+        WHERE job_type = %s AND user_id = %s AND source = %s
+        AND created_at > STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', '-1 hour')
         ORDER BY created_at DESC LIMIT 1 OFFSET %s)
-"""
-DIALECT = {
-    "postgresql": {
-        "wait": f"EXTRACT(EPOCH FROM created_at - clock_timestamp())::float8 + {HOUR}",
-        "hour_ago": "clock_timestamp() - interval '1 hour'",
-    },
-    "sqlite": {
-        "wait": f"(JULIANDAY(created_at) - JULIANDAY('NOW')) * 86400 + {HOUR}",
-        "hour_ago": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', '-1 hour')",
-    },
-}
+"""  # noqa: S608
 
 
 @dataclass(frozen=True)
 class Answer:
-    """there: the key of the job of that id. gone: what had become of one whose row is deleted. retry_after: seconds
-    until the user may have one more in a sliding hour, None for now."""
+    """Why a job was not written; all None when it was. there: the key of the job of that id. gone: what had become of
+    one whose row is deleted. retry_after: seconds until the user may have one more in a sliding hour."""
 
     there: int | None
     gone: str | None
     retry_after: int | None
 
 
-def ask(job_id: str, *, job_type: str, source: str, user_id: str, per_hour: int | None) -> Answer:
-    """What there is before a job of that id for that user; nobody else enqueues for this user until the transaction
-    ends. per_hour: how many jobs of the type a user may have, None for no limit."""
-    digest = spent.SpentJobId._meta.pk.get_db_prep_value(spent.digest(job_id), connection)
-    values = [job_id, digest, user_id, job_type, source, per_hour - 1 if per_hour else NO_LIMIT]
-    question = ASK.format(**DIALECT[connection.vendor])
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(LOCK + question, [f"{source}:{user_id}:{job_type}", *values])
-            cursor.nextset()
-        else:
-            cursor.execute(question, values)
-        there, gone, wait = cursor.fetchone()
+def admit(job: JobLog, *, per_hour: int | None) -> Answer:
+    """Writes `job`, waiting and due at once, if its id is new and its user may have it; its times are the database's
+    and not read back. Nobody else enqueues for this user until the transaction ends.
+
+    per_hour: how many jobs of the type a user may have, None for no limit. Raises IntegrityError when another
+    transaction has just written a job of this id.
+    """
+    digest = spent.SpentJobId._meta.pk.get_db_prep_value(spent.digest(job.job_id), connection)
+    asked = [job.job_id, digest, job.job_type, job.user_id, job.source, per_hour - 1 if per_hour else NO_LIMIT]
+    there, gone, wait = _admit(job, asked) if connection.vendor == "postgresql" else _admit_portably(job, asked)
     return Answer(there, gone, None if wait is None else max(1, 1 + int(wait)))
+
+
+def _admit(job: JobLog, asked: list[Any]) -> tuple[Any, ...]:
+    new: list[Any] = [json.dumps(job.payload), job.max_attempts, job.request_id, settings.JOB_EXPIRES_HOURS]
+    with connection.cursor() as cursor:
+        cursor.execute(ADMIT, [*asked, *new])
+        job.pk, *why = cursor.fetchone()
+    job._state.adding, job._state.db = job.pk is None, connection.alias
+    return tuple(why)
+
+
+def _admit_portably(job: JobLog, asked: list[Any]) -> tuple[Any, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(ASK, asked)
+        why = cursor.fetchone()
+    if why == (None, None, None):
+        job.expires_at = from_now(settings.JOB_EXPIRES_HOURS * 3600)
+        job.save(force_insert=True)
+    return why

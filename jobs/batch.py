@@ -123,11 +123,12 @@ class Batch:
             broker.forget([self._receipts.get(pk)])
 
     def _hand_back(self) -> None:
-        """What was only fetched is there for others at once."""
+        """What was only fetched is there for others at once, before all that came later."""
         if not self._attempts:
             return
+        waited = JobLog.objects.filter(pk__in=[pk for pk, _ in self._attempts]).waited()
         with transaction.atomic():
-            broker.send_many(self._attempts)
+            broker.send_many(self._attempts, delay=-waited)
             broker.forget(self._receipts.get(pk) for pk, _ in self._attempts)
 
 

@@ -47,7 +47,8 @@ Receipt = int | str | None  # of a message, by which it is deleted; Redis gives 
 
 
 def send(pk: int, attempt: int, delay: float = 0.0) -> None:
-    """Puts a message for attempt `attempt` of job `pk`, visible after `delay` seconds.
+    """Puts a message for attempt `attempt` of job `pk`, visible after `delay` seconds; less than 0: before those that
+    have been visible for less long.
 
     Inside a transaction it commits or rolls back with it; the cluster is woken after the commit.
     """

@@ -52,7 +52,8 @@ class RedisCourier(Redis):
         message = f"{visible}:{task}"
         if self.delay > 0:
             return self.connection.zadd(self._later, {message: visible})
-        return self.connection.rpush(self.list_key, message)
+        push = self.connection.lpush if self.delay < 0 else self.connection.rpush
+        return push(self.list_key, message)
 
     def dequeue(self) -> list[tuple[None, str]]:
         try:

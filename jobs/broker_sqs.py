@@ -28,7 +28,7 @@ class SqsCourier(Sqs):
     delay = 0.0
 
     def enqueue(self, task: str) -> str:
-        seconds = min(LONGEST_DELAY, math.ceil(self.delay))
+        seconds = max(0, min(LONGEST_DELAY, math.ceil(self.delay)))
         return self.queue.send_message(MessageBody=task, DelaySeconds=seconds)["MessageId"]
 
     def dequeue(self) -> list[tuple[str, str]]:

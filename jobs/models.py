@@ -5,7 +5,6 @@ else owns the job. `attempt_count` only ever grows, so it is the fencing token: 
 names an attempt that is over, and can settle nothing. All times are the database's.
 """
 
-import json
 from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -67,28 +66,10 @@ class JobQuerySet(models.QuerySet["JobLog"]):
     def dead(self) -> Self:
         return self.filter(status=Status.DLQ)
 
-    def insert(self, job: "JobLog") -> None:
-        """Writes a new job, waiting and due at once; its times are the database's and not read back.
-
-        Raises IntegrityError when there is one of its job_id. A person waits for it, so on PostgreSQL it is one
-        statement as it stands: building it with the ORM took longer than all the rest of an enqueue.
-        """
-        if connection.vendor != "postgresql":
-            job.expires_at = from_now(settings.JOB_EXPIRES_HOURS * 3600)
-            job.save(force_insert=True)
-            return
-        values: list[Any] = [
-            job.job_id,
-            job.job_type,
-            job.user_id,
-            job.source,
-            json.dumps(job.payload),
-            job.max_attempts,
-        ]
-        with connection.cursor() as cursor:
-            cursor.execute(INSERT, [*values, job.request_id, settings.JOB_EXPIRES_HOURS])
-            job.pk = cursor.fetchone()[0]
-        job._state.adding, job._state.db = False, connection.alias
+    def waited(self) -> float:
+        """For how many seconds the first of them has been due; 0 when none is."""
+        waited = self.aggregate(waited=Now() - models.Min("run_at"))["waited"]
+        return max(0.0, waited.total_seconds()) if waited else 0.0
 
     def claim_many(self, attempts: list[tuple[int, int]], worker: str) -> list["JobLog"]:
         """Takes jobs for `attempts`, (key, number of the attempt); those that are due, there and nobody else's.
@@ -167,14 +148,6 @@ class JobQuerySet(models.QuerySet["JobLog"]):
         return won
 
 
-INSERT = """
-INSERT INTO job_logs (job_id, job_type, user_id, source, payload, max_attempts, request_id, expires_at,
-    status, attempt_count, lost_count, auto_replayed, error, stack_trace, error_class, fingerprint, dlq_reason, worker,
-    created_at, run_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, statement_timestamp() + %s * interval '1 hour',
-    'enqueued', 0, 0, false, '', '', '', '', '', '', statement_timestamp(), statement_timestamp())
-RETURNING id
-"""
 # The columns are the model's own; what is held is what `pauses.held` says.
 CLAIM_FIRST = """
 UPDATE job_logs SET status = 'processing', attempt_count = 1, worker = %s, processing_at = statement_timestamp(),

@@ -55,14 +55,6 @@ def enqueue(job_type: str, payload: dict[str, Any], *, job_id: str, user_id: str
 
 def _admit(kind: registry.JobType, payload: dict[str, Any], *, job_id: str, user_id: str, source: str) -> JobLog:
     """The job, written, if its id is new and its user has not had too many."""
-    before = admission.ask(job_id, job_type=kind.name, source=source, user_id=user_id, per_hour=kind.per_hour)
-    if before.there:
-        raise Duplicate(JobLog.objects.get(pk=before.there))
-    if before.gone:
-        raise Duplicate(JobLog(job_id=job_id, status=before.gone, source=source))
-    if before.retry_after is not None:
-        measures.rate_limited(kind.name)
-        raise RateLimited(before.retry_after)
     job = JobLog(
         job_id=job_id,
         job_type=kind.name,
@@ -72,7 +64,14 @@ def _admit(kind: registry.JobType, payload: dict[str, Any], *, job_id: str, user
         max_attempts=settings.JOB_MAX_ATTEMPTS,
         request_id=get_contextvars().get("request_id", ""),
     )
-    JobLog.objects.insert(job)
+    refused = admission.admit(job, per_hour=kind.per_hour)
+    if refused.there:
+        raise Duplicate(JobLog.objects.get(pk=refused.there))
+    if refused.gone:
+        raise Duplicate(JobLog(job_id=job_id, status=refused.gone, source=source))
+    if refused.retry_after is not None:
+        measures.rate_limited(kind.name)
+        raise RateLimited(refused.retry_after)
     return job
 
 

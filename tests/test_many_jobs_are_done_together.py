@@ -301,12 +301,15 @@ def test_what_was_not_taken_on_when_time_runs_out_goes_back_at_once(handled, set
     jobs = enqueue_here(6)
     handled.behave = lambda job: time.sleep(0.3)  # as slow as this, one at a time is taken on
     settings.JOB_TIMEOUT_SECONDS = 1
+    later = job_types.enqueue("later", user_id="later")
     run_together(jobs)
     assert 1 <= len(handled.called) < 6
     waiting = set(JobLog.objects.filter(status=Status.ENQUEUED, attempt_count=0).values_list("pk", flat=True))
-    assert len(waiting) == 6 - len(handled.called)
-    visible = OrmQ.objects.filter(lock__lte=from_now(0))
-    assert {broker.SignedPackage.loads(row.payload)["args"][0] for row in visible} == waiting
+    assert len(waiting) == 7 - len(handled.called)
+    visible = OrmQ.objects.filter(lock__lte=from_now(0)).order_by("lock")
+    in_line = [broker.SignedPackage.loads(row.payload)["args"][0] for row in visible]
+    assert set(in_line) == waiting
+    assert in_line[-1] == later.pk  # it came after them
 
 
 def test_a_worker_killed_in_the_middle_of_a_batch_sends_twice_no_more_than_it_had_in_flight():
