@@ -14,10 +14,11 @@ from benchmarks import document, machine, rows
 from benchmarks.contenders import MANAGE, OURS
 from benchmarks.processes import pss_mb
 from benchmarks.report import number, table
-from benchmarks.services import Services, services
+from benchmarks.services import services
 from benchmarks.stands import Stand
 
 JOBS, ROUNDS = int(os.environ.get("JOBS", 6000)), int(os.environ.get("ROUNDS", 3))
+KINDS = {"finished": rows.finished, "waiting": rows.waiting, "delayed": rows.delayed}
 SCALE, ONLY = float(os.environ.get("SCALE", 1)), os.environ.get("ONLY", "")
 
 
@@ -50,7 +51,12 @@ def main() -> None:
     chosen = [stage for stage in STAGES if not ONLY or stage.name in ONLY.split(",")]
     with services() as running:
         told = [machine.describe(running), f"{JOBS} jobs a drain, {ROUNDS} drains of each, instant replies."]
-        drains = {stage.title: _drains(stage, running) for stage in chosen}
+        stand, before = Stand(OURS, running), None
+        drains = {}
+        for stage in chosen:
+            _fill(stand, stage, before)
+            drains[stage.title], before = _drains(stage, stand), stage
+        stand.close()
     first = statistics.median(rate for rate, _ in next(iter(drains.values())))
     heads = ["", "mails/s", "of the first line", "lowest", "highest", "PSS MB"]
     lines = []
@@ -64,29 +70,32 @@ def main() -> None:
         document.put("growth", text)
 
 
-def _drains(stage: Stage, running: Services) -> list[tuple[float, float]]:
-    """Rate and memory of its drains, in a database that is filled once."""
-    stand = Stand(OURS, running)
-    stand.fresh()
-    try:
-        stand.enqueue("bulk", "pattern", 1)
-        rows.finished(stand, int(stage.finished * SCALE))
-        rows.waiting(stand, int(stage.waiting * SCALE))
-        rows.delayed(stand, int(stage.delayed * SCALE))
-        drains = []
-        for turn in range(ROUNDS):
-            drains.append(_drain(stage, stand, f"g{turn}"))
-            print(f"{stage.title}: {drains[-1][0]:.0f} mails/s", file=sys.stderr, flush=True)
-        return drains
-    finally:
-        stand.close()
+def _fill(stand: Stand, stage: Stage, before: Stage | None) -> None:
+    """The stage's rows: added to those of the stage before, where it has none that are too many."""
+    if before is None or any(getattr(before, kind) > getattr(stage, kind) for kind in KINDS):
+        stand.fresh()
+        before = None
+    stand.enqueue("bulk", f"pattern-{stage.name}", 1)  # whose message those of the others copy
+    for kind, add in KINDS.items():
+        there = int(getattr(before, kind) * SCALE) if before else 0
+        add(stand, int(getattr(stage, kind) * SCALE) - there, after=there)
+    rows.count_minutes(stand)
+
+
+def _drains(stage: Stage, stand: Stand) -> list[tuple[float, float]]:
+    """Rate and memory of each of its drains."""
+    drains = []
+    for turn in range(ROUNDS):
+        drains.append(_drain(stage, stand, f"{stage.name}{turn}"))
+        print(f"{stage.title}: {drains[-1][0]:.0f} mails/s", file=sys.stderr, flush=True)
+    return drains
 
 
 def _drain(stage: Stage, stand: Stand, prefix: str) -> tuple[float, float]:
     """Enqueues the timed jobs before all others, and drains as far as the last of them."""
     stand.enqueue("bulk", prefix, JOBS)
     rows.first_in_line(stand, f"{prefix}-%", JOBS)
-    rows.analyze(stand)
+    rows.settle_down(stand)
     stand.services.sink.ask("reset", 0)
     cluster = (*MANAGE, "qcluster", "--workers", str(stage.workers))
     with stand.workers((cluster,) * stage.clusters) as programs:

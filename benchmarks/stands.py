@@ -56,11 +56,14 @@ class Stand:
 
     def _make(self, template: str) -> None:
         self.services.sql(f"CREATE DATABASE {template}")
-        environment = {**self.environment, "DATABASE_URL": self.services.postgres.url(template)}
-        command = [*MANAGE, "migrate", "--verbosity", "0", "--skip-checks"]
-        with self.log.open("ab") as log:
-            subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=log, stderr=log)
+        self.manage("migrate", "--verbosity", "0", "--skip-checks", database=template)
         self.services.sql(TABLE, database=template)
+
+    def manage(self, *arguments: str, database: str = "") -> None:
+        """Runs a management command, in its database if no other is named."""
+        environment = {**self.environment, "DATABASE_URL": self.services.postgres.url(database or self.database)}
+        with self.log.open("ab") as log:
+            subprocess.run([*MANAGE, *arguments], cwd=ROOT, env=environment, check=True, stdout=log, stderr=log)
 
     def enqueue(self, way: str, prefix: str, count: int) -> Any:
         """What benchmarks/enqueuing.py prints."""
