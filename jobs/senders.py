@@ -23,6 +23,8 @@ from jobs.models import JobLog
 FLUSH_SECONDS = 0.05  # what has ended is told at least this often, so that a killed worker repeats little
 QUICK_SECONDS = 0.005  # of a call: one sender is best
 SECONDS_EACH = 0.001  # of a slower call, for each sender: twice as slow, twice as many
+COLD_CALLS = 3  # the first opens a connection; those after it find nothing in any cache
+SLOW_SECONDS = 0.02  # no cold call takes longer, but the first
 HICCUP_SECONDS = 0.1  # no hiccup of this machine is longer: one such call shows that the server is slow
 ASK_AGAIN_SECONDS = 1.0  # until one call is made alone again; at a very slow server the time of ASK_AGAIN_CALLS
 ASK_AGAIN_CALLS = 20
@@ -50,9 +52,9 @@ class Senders:
         self.most = most
         self.pace = 0.0  # seconds that a call takes; 0: not seen yet
         self.begun: set[int] = set()  # keys of the jobs of this round whose handler has been called
-        self._seen: deque[float] = deque(maxlen=2)  # of calls that were made alone
+        self._seen: deque[float] = deque(maxlen=3)  # of calls that were made alone
         self._seen_at = 0.0
-        self._warm = False
+        self._cold = COLD_CALLS
         self._one_thread = False  # whether the jobs of late may not run in threads
         self._allowed, self._refused_at = most, 0.0
         self._to_do: queue.SimpleQueue[tuple[JobLog, Done]] = queue.SimpleQueue()
@@ -193,11 +195,12 @@ class Senders:
             kind.at_rest()
 
     def _learn_pace(self, seconds: float) -> None:
-        """A call that was made alone took so long. The first one of all does not count: it opens a connection."""
+        """A call that was made alone took so long. Cold calls do not count, but for what shows that the server is slow."""
         self._seen_at = time.monotonic()
-        if not self._warm:
-            self._warm = True
-            return
+        if self._cold:
+            self._cold -= 1
+            if self._cold == COLD_CALLS - 1 or seconds < SLOW_SECONDS:
+                return
         self._seen.append(seconds)
         self.pace = seconds if seconds > HICCUP_SECONDS else min(self._seen)
 

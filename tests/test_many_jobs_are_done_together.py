@@ -166,6 +166,25 @@ def test_handlers_run_side_by_side_while_they_are_slow(in_threads):
     assert JobLog.objects.filter(status=Status.COMPLETED).count() == 30
 
 
+@pytest.mark.parametrize(
+    ("calls", "pace"),
+    [
+        ([0.3], 0.0),  # opened a connection
+        ([0.3, 0.008, 0.007], 0.0),  # found nothing in any cache
+        ([0.3, 0.008, 0.007, 0.006], 0.006),
+        ([0.3, 0.05], 0.05),  # no cold call is as slow as that: the server is
+        ([0.3, 0.002, 0.002, 0.001, 0.009, 0.008], 0.001),  # two hiccups
+        ([0.3, 0.002, 0.002, 0.001, 0.009, 0.008, 0.007], 0.007),
+        ([0.3, 0.002, 0.002, 0.001, 0.2], 0.2),
+    ],
+)
+def test_a_hiccup_is_not_taken_for_a_slow_server(calls, pace):
+    senders = Senders(50)
+    for seconds in calls:
+        senders._learn_pace(seconds)
+    assert senders.pace == pace
+
+
 def note_claims(monkeypatch, handled: job_types.Recorder, fails_at: int = 0) -> list[int]:
     """How many handlers were at work at each claim; the claim of that number finds the database away."""
     at_work: set[str] = set()
