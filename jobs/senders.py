@@ -195,7 +195,7 @@ class Senders:
             kind.at_rest()
 
     def _learn_pace(self, seconds: float) -> None:
-        """A call that was made alone took so long. A cold one does not count, unless it shows that the server is slow."""
+        """A call that was made alone took so long. A cold one counts only if it shows that the server is slow."""
         self._seen_at = time.monotonic()
         if self._cold:
             self._cold -= 1
