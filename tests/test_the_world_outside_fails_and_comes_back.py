@@ -2,8 +2,10 @@
 
 import pytest
 import redis
+from django_q.conf import Conf
 from moto.server import ThreadedMotoServer
 
+from jobs.broker_redis import RedisCourier
 from tests.machine import eventually
 from tests.postgres import Postgres, free_port
 from tests.queues import clusters_of, enqueue, sent, statuses
@@ -123,6 +125,16 @@ def test_over_redis_messages_that_redis_lost_are_put_again(smtp, over_redis, red
         start()
         eventually(lambda: statuses(over_redis) == {"completed": 10}, seconds=60)
     assert set(sent(smtp).values()) == {1}
+
+
+def test_over_redis_what_is_handed_back_comes_before_what_came_later(redis_url, monkeypatch):
+    monkeypatch.setattr(Conf, "REDIS", redis_url)
+    courier = RedisCourier("handing-back")
+    for delay, message in [(0.0, "first"), (0.0, "second"), (-5.0, "handed back"), (5.0, "not yet")]:
+        courier.delay = delay
+        courier.enqueue(message)
+    in_line = courier.connection.lrange(courier.list_key, 0, -1)
+    assert [message.partition(b":")[2] for message in in_line] == [b"handed back", b"first", b"second"]
 
 
 def test_while_redis_is_away_enqueuing_works_and_nothing_is_lost(smtp):
