@@ -8,6 +8,7 @@ import os
 import statistics
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 
 from benchmarks import document, machine, rows
@@ -49,14 +50,12 @@ STAGES = (
 
 def main() -> None:
     chosen = [stage for stage in STAGES if not ONLY or stage.name in ONLY.split(",")]
-    with services() as running:
+    with services() as running, closing(Stand(OURS, running)) as stand:
         told = [machine.describe(running), f"{JOBS} jobs a drain, {ROUNDS} drains of each, instant replies."]
-        stand, before = Stand(OURS, running), None
-        drains = {}
+        drains, before = {}, None
         for stage in chosen:
             _fill(stand, stage, before)
             drains[stage.title], before = _drains(stage, stand), stage
-        stand.close()
     first = statistics.median(rate for rate, _ in next(iter(drains.values())))
     heads = ["", "mails/s", "of the first line", "lowest", "highest", "PSS MB"]
     lines = []

@@ -10,19 +10,18 @@ from django.db import connection
 from jobs import spent
 from jobs.models import JobLog, from_now
 
-HOUR = 3600  # seconds
 NO_LIMIT = 2**31
 # PostgreSQL's function does what ASK and an INSERT do here, and locks the user before (migration 0012).
 ADMIT = "SELECT written, there, gone, wait FROM admit_job(%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s)"
 # SQLite has one writer anyway (IMMEDIATE).
-ASK = f"""
+ASK = """
 SELECT (SELECT id FROM job_logs WHERE job_id = %s),
        (SELECT status FROM job_ids_spent WHERE digest = %s),
-       (SELECT (JULIANDAY(created_at) - JULIANDAY('NOW')) * 86400 + {HOUR} FROM job_logs
+       (SELECT (JULIANDAY(created_at) - JULIANDAY('NOW')) * 86400 + 3600 FROM job_logs
         WHERE job_type = %s AND user_id = %s AND source = %s
         AND created_at > STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', '-1 hour')
         ORDER BY created_at DESC LIMIT 1 OFFSET %s)
-"""  # noqa: S608
+"""
 
 
 @dataclass(frozen=True)

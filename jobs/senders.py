@@ -197,10 +197,9 @@ class Senders:
     def _learn_pace(self, seconds: float) -> None:
         """A call that was made alone took so long. A cold one counts only if it shows that the server is slow."""
         self._seen_at = time.monotonic()
-        if self._cold:
-            self._cold -= 1
-            if self._cold == COLD_CALLS - 1 or seconds < SLOW_SECONDS:
-                return
+        cold, self._cold = self._cold, max(0, self._cold - 1)
+        if cold == COLD_CALLS or (cold and seconds < SLOW_SECONDS):
+            return
         self._seen.append(seconds)
         self.pace = seconds if seconds > HICCUP_SECONDS else min(self._seen)
 

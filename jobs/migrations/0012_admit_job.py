@@ -1,6 +1,6 @@
 """What decides whether a job may be written, and writes it: on PostgreSQL a function, called by jobs.admission.
 
-As separate statements it was planned anew for every sign-in, which took longer than carrying it out (docs/performance.md).
+As a statement it was planned anew for every sign-in: 0.27 ms of 0.43, measured at commit 368b85f.
 The user is locked by a statement of its own: those after it see what whoever held the lock before has committed.
 """
 
