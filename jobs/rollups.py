@@ -181,19 +181,13 @@ def _sample(now: datetime) -> None:
     """What waits at this moment; the minute keeps the most that its turns saw."""
     row, _ = Minute.objects.get_or_create(minute=floor(now))
     row.waiting = max(row.waiting or 0, waiting())
-    row.oldest_wait = max(row.oldest_wait or 0.0, oldest_wait(now))
+    row.oldest_wait = max(row.oldest_wait or 0.0, JobLog.objects.due().waited())
     row.save(update_fields=["waiting", "oldest_wait"])
 
 
 def waiting() -> int:
     """How many jobs wait, for a worker or for their next attempt; counted to MOST_WAITING at most."""
     return JobLog.objects.filter(status__in=WAITING).order_by().values("pk")[:MOST_WAITING].count()
-
-
-def oldest_wait(now: datetime) -> float:
-    """For how many seconds the job that has been due longest has been waiting; 0 when none is due."""
-    oldest = JobLog.objects.due().order_by("run_at").values_list("run_at", flat=True).first()
-    return max(0.0, (now - oldest).total_seconds()) if oldest else 0.0
 
 
 def key_before(moment: datetime) -> int | None:

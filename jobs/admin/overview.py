@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs import bulk, figures, pauses, rollups
+from jobs import bulk, figures, pauses
 from jobs.admin import advice, dead_letters, durations, paging, warnings
 from jobs.bulk import BulkReplay
 from jobs.clusters import Cluster
@@ -90,7 +90,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
     situation = warnings.Situation(
         now=now,
         waiting=paging.capped(JobLog.objects.filter(status__in=WAITING)),
-        oldest=rollups.oldest_wait(now),
+        oldest=JobLog.objects.due().waited(),
         recent=figures.recent(now),
         clusters=list(Cluster.objects.all()[:20]),
         held=list(pauses.held()),
