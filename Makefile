@@ -1,17 +1,21 @@
 # make run     the site, its worker and a local mailbox, on this machine     PORT=8123 make run
 # make demo    new passwords for the demo accounts
 # make test    the whole suite                                               make test ARGS="-k mailbox"
-# make check   format, lint, types, templates, translations, deployment settings
+# make test-fast  the unit and database tests, in two minutes                make test-fast ARGS=-x
+# make coverage   the suite on PostgreSQL, and the lines of code that it ran
+# make test-world   the long state machines, silent and failing servers, npm's mail reader, more variants of pages           DISPUTE_EXAMPLES=5000 make test-world
+# make check   format, lint, types, imports, templates, translations, deployment settings
 # make smoke   five cases against a running site: `make run`, or any          make smoke URL=https://... KEY=nk_...
-# make chaos   everything is killed while mails are counted                  make chaos MINUTES=20
-# make outage  the mail server is dead for two minutes, then comes back
+# make chaos   everything is killed, cut off or full while emails are counted  make chaos MINUTES=20 KINDS=stop-postgres,failover
+# make outage  the mail server is stopped for two minutes, then started again
+# make outages  a full disk, a relay denial, a quota and a wrong sender, each until it is over
 # make seed    believable jobs by the million, to try the operators' pages   make seed N=5000000
 # make admin-bench  how quick those pages are then                           make admin-bench > docs/admin-at-scale.md
 # make prune-bench  does a job wait while 1,000,000 old ones are pruned?      make prune-bench OLD=100000 RATE=50
 # make bench   ours and ten other queues, the same work in one run           make bench ROUNDS=3 JOBS=1000 ONLY=ours,huey
 #              (QUICK=1: one small round; with it or ONLY no document is written; N=100: sign-ins of benchmarks/sign_in.py)
 # make bench-growth  the rate with millions of rows, more workers, clusters   make bench-growth ONLY=empty,finished SCALE=0.1
-# make bench-ideas   what each idea of the fast path gives by itself         make bench-ideas ROUNDS=3 JOBS=4000
+# make bench-ideas   what each idea of the fast path gives alone             make bench-ideas ROUNDS=3 JOBS=4000
 # make soak    an hour at 60 % of the top rate: memory, bloat, latency       make soak MINUTES=60 RATE=600
 # make format, make messages   format the code; collect and compile the translations
 # make lock    pins the packages of requirements*.in                         make lock UPGRADE=--upgrade
@@ -22,7 +26,7 @@ BOOTSTRAP ?= scripts/bootstrap
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo smoke chaos outage test check format lock messages seed bench bench-growth bench-ideas soak \
+.PHONY: help run demo smoke chaos outage outages test test-fast test-world coverage check format lock messages seed bench bench-growth bench-ideas soak \
 	admin-bench prune-bench
 
 help:
@@ -46,14 +50,32 @@ test:
 	@$(BOOTSTRAP) requirements-dev.txt
 	@VENV=$(VENV) scripts/test $(ARGS)
 
+test-fast:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@VENV=$(VENV) scripts/test fast $(ARGS)
+
+coverage:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@VENV=$(VENV) scripts/test coverage $(ARGS)
+
+test-world:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@WORLD=1 DISPUTE_EXAMPLES=$${DISPUTE_EXAMPLES:-5000} scripts/test tests/database/test_every_order_of_a_dispute.py tests/database/test_no_hostile_body_breaks_the_api.py \
+		tests/processes/test_other_programs_read_what_was_written.py tests/browser/test_every_page_is_accessible.py $(ARGS)
+	@scripts/test -m world $(ARGS)
+
 chaos: MINUTES ?= 20
 chaos:
 	@$(BOOTSTRAP) requirements-dev.txt
-	@$(PYTHON_IN) -m tests.chaos --minutes $(MINUTES) $(ARGS)
+	@$(PYTHON_IN) -m tests.chaos --minutes $(MINUTES) --kinds "$(KINDS)" $(ARGS)
 
 outage:
 	@$(BOOTSTRAP) requirements-dev.txt
-	@$(PYTHON_IN) -m tests.outage $(ARGS)
+	@$(PYTHON_IN) -m tests.support.outage $(ARGS)
+
+outages:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@$(PYTHON_IN) -m tests.support.outages $(ARGS)
 
 check:
 	@$(BOOTSTRAP) requirements-dev.txt
@@ -65,7 +87,8 @@ format:
 
 messages:
 	@$(BOOTSTRAP) requirements-dev.txt
-	@DEBUG=1 $(PYTHON_IN) manage.py makemessages -l mn --no-location --no-obsolete -i '.venv*' -i node_modules
+	@for app in jobs accounts notifier; do (cd $$app && DEBUG=1 ../$(PYTHON_IN) ../manage.py makemessages -l mn --no-location --no-obsolete); done
+	@DEBUG=1 $(PYTHON_IN) manage.py makemessages -l mn --no-location --no-obsolete -i '.venv*' -i node_modules -i jobs -i accounts -i notifier
 	@DEBUG=1 $(PYTHON_IN) manage.py compilemessages -l mn -i '.venv*' -i node_modules
 
 seed:
@@ -75,7 +98,7 @@ seed:
 
 admin-bench:
 	@$(BOOTSTRAP) requirements-dev.txt >&2
-	@$(PYTHON_IN) -m tests.admin_at_scale $(ARGS)
+	@$(PYTHON_IN) -m tests.support.admin_at_scale $(ARGS)
 
 BENCH = VENV=.venv-bench $(BOOTSTRAP) requirements-bench.txt && exec .venv-bench/bin/python -m
 
@@ -104,4 +127,4 @@ lock:
 	@$(COMPILE) -c requirements-dev.txt requirements-anymail.in -o requirements-anymail.txt
 	@$(COMPILE) -c requirements-dev.txt requirements-bench.in -o requirements-bench.txt
 
-COMPILE = $(PYTHON_IN) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 $(UPGRADE)
+COMPILE = $(PYTHON_IN) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --no-strip-extras --python-version 3.11 $(UPGRADE)

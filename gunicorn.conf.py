@@ -1,4 +1,4 @@
-"""gunicorn reads this by itself: `gunicorn notifier.wsgi`. Options on its command line win."""
+"""gunicorn's configuration, read automatically by `gunicorn notifier.wsgi`. Command-line options override it."""
 
 import os
 import sys
@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import gunicorn.workers.gthread  # noqa: F401  (the base of our worker: part of gunicorn, so it stays loaded)
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notifier.settings")
 
 
 @contextmanager
-def forgotten_afterwards() -> Iterator[None]:
-    """Nothing read within stays in the main process, neither code nor `.env`: what SIGHUP starts reads it anew."""
+def unloaded_afterwards() -> Iterator[None]:
+    """Remove what is loaded within from the main process, code and `.env`, so that SIGHUP loads it again."""
     modules, names = set(sys.modules), set(os.environ)
     yield
     for name in set(os.environ) - names:
@@ -22,36 +24,38 @@ def forgotten_afterwards() -> Iterator[None]:
             del sys.modules[name]
 
 
-with forgotten_afterwards():
+with unloaded_afterwards():
     from django.core.exceptions import ImproperlyConfigured
 
     try:
         from notifier import settings
-    except ImproperlyConfigured as wrong:
-        sys.exit(str(wrong))
+        from notifier.web.worker import Worker
+    except ImproperlyConfigured as error:
+        sys.exit(str(error))
 
-bind = f"127.0.0.1:{settings.PORT}"
+bind = f"[{settings.HOST}]:{settings.PORT}" if ":" in settings.HOST else f"{settings.HOST}:{settings.PORT}"
 workers = settings.WEB_WORKERS
-worker_class = "gthread"
+worker_class = Worker  # gthread, with a thread for /healthz
 threads = 4
 graceful_timeout = 10
+keepalive = 75  # seconds: longer than a proxy keeps an idle connection, so that it uses none that we close (E7)
 control_socket_disable = True
-accesslog = None  # a path may hold a token (P8): notifier/requests.py writes a line for each request
+accesslog = None  # a path may contain a token (P8): notifier/request_logging.py logs each request instead
 logconfig_dict = settings.LOGGING
 
-stop_counting = threading.Event()
+stop_writing = threading.Event()
 
 
 def post_worker_init(worker: Any) -> None:
-    """In each worker, once Django is up: a thread writes what the requests noted for /metrics."""
-    from jobs import counters
+    """Start a thread in each worker that writes the counters of its requests for /metrics."""
+    from jobs.core import counters
 
-    worker.counting = threading.Thread(target=counters.keep_writing, args=(stop_counting,), daemon=True)
-    worker.counting.start()
+    worker.counter_writer = threading.Thread(target=counters.keep_writing, args=(stop_writing,), daemon=True)
+    worker.counter_writer.start()
 
 
-def worker_exit(server: Any, worker: Any) -> None:
-    """The last counts are written before the worker ends."""
-    stop_counting.set()
-    if hasattr(worker, "counting"):
-        worker.counting.join(5)
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Write the last counters before the worker ends."""
+    stop_writing.set()
+    if hasattr(worker, "counter_writer"):
+        worker.counter_writer.join(5)

@@ -9,6 +9,7 @@ from django.core.management import execute_from_command_line
 
 
 def main() -> None:
+    """Run a management command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notifier.settings")
     try:
         execute_from_command_line(sys.argv)

@@ -1,49 +1,237 @@
-"""People and their sign-ins in the Django admin. Sign-ins are read, never written."""
+"""Users and their sign-ins in the Django admin; sign-ins are read-only."""
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from allauth.account import admin as _addresses  # noqa: F401  (before it is taken out again)
+from allauth.account.models import EmailAddress
+from allauth.core import context
+from allauth.mfa import admin as _factors  # noqa: F401  (before it is taken out again)
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount import admin as _registers  # noqa: F401  (before they are taken out again)
-from allauth.socialaccount.models import SocialApp, SocialToken
-from django.contrib import admin
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import AdminPasswordChangeForm
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts import admin_undeliverable, devices, moments  # noqa: F401  (the first registers its pages)
-from accounts.models import SignIn, User
+from accounts import credentials, privacy
+from accounts.changes import record
+from accounts.mail import dates, user_agents
+from accounts.rights.admin import OperatorPages, is_superior
+from accounts.sign_in import closing, sessions
+from accounts.sign_in.event import NoticeStatus, SignIn
+from accounts.sites import admin as _sites  # noqa: F401  (registers its pages)
+from accounts.suppression import admin as _suppression  # noqa: F401  (registers its pages)
+from accounts.user import User
+from jobs.admin.parts.readonly import ReadOnlyAdmin
+from jobs.core import audit
+from jobs.core.job import JobLog
 
-# GitHub's id and secret are settings (GITHUB_CLIENT_ID), and nobody's tokens are kept: nothing to enter here.
+# GitHub's id and secret are settings (GITHUB_CLIENT_ID) and tokens are not stored, so these pages would be empty.
 admin.site.unregister(SocialApp)
 admin.site.unregister(SocialToken)
+# Their pages would change how a user signs in, without an email, an entry in the history or one in the audit log.
+admin.site.unregister(EmailAddress)
+admin.site.unregister(SocialAccount)
+# Its page shows secrets, and would change factors without an entry in the audit log.
+admin.site.unregister(Authenticator)
+
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+class OperatorPasswordForm(AdminPasswordChangeForm):
+    """An operator's new password for an account, which is emailed like one that the user sets."""
+
+    user: User
+
+    @transaction.atomic
+    def save(self, commit: bool = True) -> User:
+        super().save(commit)
+        record.password_changed(context.request, self.user)
+        return self.user
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin):
+class AccountAdmin(OperatorPages, UserAdmin):
+    change_password_form = OperatorPasswordForm
     fieldsets = (
         *(UserAdmin.fieldsets or ()),
         (_("Preferences"), {"fields": ("language", "time_zone", "notify_sign_ins")}),
+        (_("Dispute"), {"fields": ("suspended",)}),
     )
+    readonly_fields = (*UserAdmin.readonly_fields, "suspended")
+    actions = ("restore_rights",)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> User | None:
+        """Return the account of the page; of a POST locked, so that a dispute meanwhile is not overwritten."""
+        user: User | None = super().get_object(request, object_id, from_field)
+        if user is not None and request.method == "POST":
+            User.objects.select_for_update(no_key=True).get(pk=user.pk)
+            user.refresh_from_db()
+        return user
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Return the fields that this operator cannot change: none but a superuser gives rights."""
+        fields = super().get_readonly_fields(request, obj)
+        return fields if request.user.is_superuser else (*fields, *RIGHTS)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_change_permission(request, obj) and not is_superior(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not is_superior(request, obj)
+
+    @admin.display(description=_("rights suspended by a dispute"))
+    def suspended(self, user: User) -> str:
+        return ", ".join(user.suspended_rights) or "-"
+
+    @admin.action(description=_("Restore rights that a dispute suspended"), permissions=["restore_rights"])
+    def restore_rights(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
+        """Restore the rights of other operators; never one's own."""
+        done = sum(self._restore_rights(request, user) for user in chosen if user != request.user)
+        text = ngettext("%(done)d account has its rights again.", "%(done)d accounts have their rights again.", done)
+        self.message_user(request, text % {"done": done}, messages.SUCCESS if done else messages.WARNING)
+
+    def _restore_rights(self, request: HttpRequest, user: User) -> bool:
+        with transaction.atomic():
+            restored = closing.restore_rights(user)
+            if restored:
+                audit.record(request.user.get_username(), audit.AuditEntry.Act.RESTORE_RIGHTS, f"user {user.pk}")
+        return restored
+
+    def has_restore_rights_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Save the account; a closed one has no session, and an address that was replaced has no power over it."""
+        former = str(form.initial.get("email", "")) if change else ""
+        super().save_model(request, obj, form, change)
+        credentials.replace_by_operator(obj, former)
+        if former and former.lower() != obj.email.lower():
+            replaced = credentials.Credential.objects.for_address(obj.pk, former).first()
+            record.record_change(obj, record.What.ADDRESS_REMOVED, request, credential=replaced)
+        if not obj.is_active:
+            sessions.end_sessions(user_id=obj.pk)
+
+    def get_deleted_objects(
+        self, objs: Sequence[Any] | QuerySet[Any, Any], request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
+        """Ask for the permission to delete accounts alone: what belongs to an account goes with it.
+
+        None but a superuser deletes a superuser.
+        """
+        deleted, counts, _permissions, protected = super().get_deleted_objects(objs, request)
+        refused = {str(self.opts.verbose_name)} if any(is_superior(request, user) for user in objs) else set()
+        return deleted, counts, refused, protected
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        """Delete an account and record who did it, in one transaction.
+
+        With the form's `other_sites`, jobs of other sites to its addresses are erased too.
+        """
+        with transaction.atomic():
+            erased = {"erased_jobs_of_other_sites": privacy.erase_other_sites(obj)} if _other_sites(request) else {}
+            audit.record(request.user.get_username(), audit.AuditEntry.Act.DELETE_USER, f"user {obj.pk}", **erased)
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Delete the chosen accounts, each with its audit entry, in one transaction."""
+        with transaction.atomic():
+            for user in queryset:
+                self.delete_model(request, user)
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(ReadOnlyAdmin):
+    list_display = ("email", "user", "primary", "verified")
+    list_filter = ("primary", "verified")
+    list_select_related = ("user",)
+    search_fields = ("email", "user__username")
+
+
+@admin.register(SocialAccount)
+class SocialAccountAdmin(ReadOnlyAdmin):
+    list_display = fields = ("provider", "uid", "user", "date_joined", "last_login")
+    list_select_related = ("user",)
+    search_fields = ("uid", "user__username")
+
+
+def with_jobs(sign_ins: Iterable[SignIn]) -> list[SignIn]:
+    """Return the sign-ins, each with the job of its notice as `notice_job`, or None. Takes one query."""
+    found = list(sign_ins)
+    jobs = JobLog.objects.filter(job_id__in=[sign_in.job_id for sign_in in found])
+    by_id = {job.job_id: job for job in jobs.only("job_id", "status", "dlq_reason")}
+    for sign_in in found:
+        sign_in.notice_job = by_id.get(sign_in.job_id)  # type: ignore[attr-defined]
+    return found
+
+
+def _other_sites(request: HttpRequest) -> bool:
+    return request.POST.get("other_sites") == "on"
 
 
 @admin.register(SignIn)
 class SignInAdmin(admin.ModelAdmin):
-    list_display = ["when", "user", "method", "device", "ip", "new_device", "notice", "disputed"]
+    list_display = ["when", "user", "ways", "device", "ip", "new_device", "unusual", "notice_now", "disputed"]
+    exclude = ["signals", "notice"]
+    readonly_fields = ["unusual", "notice_now"]
     list_filter = ["method", "new_device", "notice", ("disputed_at", admin.EmptyFieldListFilter)]
     list_select_related = ["user"]
     search_fields = ["user__username", "user__email", "ip"]
-    search_help_text = _("user name, address or IP address")
+    search_help_text = _("user name, email address or IP address")
     ordering = ["-at"]
     show_full_result_count = False
 
     @admin.display(description=_("at"), ordering="at")
     def when(self, sign_in: SignIn) -> str:
-        return moments.to_the_minute(sign_in.at)
+        return dates.format_minute(sign_in.at)
+
+    @admin.display(description=_("method"), ordering="method")
+    def ways(self, sign_in: SignIn) -> str:
+        return sign_in.ways
 
     @admin.display(description=_("device"), ordering="browser")
     def device(self, sign_in: SignIn) -> str:
-        return devices.in_words(sign_in.browser, sign_in.system)
+        return user_agents.device_name(sign_in.browser, sign_in.system)
+
+    @admin.display(description=_("unusual"))
+    def unusual(self, sign_in: SignIn) -> str:
+        return "; ".join(sign_in.reasons)
+
+    @admin.display(description=_("notice"), ordering="notice")
+    def notice_now(self, sign_in: SignIn) -> str:
+        """Return the state of the notice: that of its job, with a link, once it has one."""
+        found: JobLog | None = getattr(sign_in, "notice_job", None)
+        if sign_in.notice != NoticeStatus.QUEUED:
+            return str(sign_in.get_notice_display())
+        if found is None:
+            return gettext("its job has been deleted")
+        state = found.get_status_display()
+        label = f"{state}: {found.get_dlq_reason_display()}" if found.dlq_reason else str(state)
+        return format_html('<a href="{}">{}</a>', reverse("admin:jobs_joblog_change", args=[found.pk]), label)
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Return the list, with the job of each notice on the page."""
+        shown = super().get_changelist_instance(request)
+        shown.result_list = with_jobs(shown.result_list)
+        return shown
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> SignIn | None:
+        """Return the sign-in of the page, with the job of its notice."""
+        found = super().get_object(request, object_id, from_field)
+        return with_jobs([found])[0] if found else None
 
     @admin.display(description=_("disputed"), ordering="disputed_at")
     def disputed(self, sign_in: SignIn) -> str | None:
-        return moments.to_the_minute(sign_in.disputed_at) if sign_in.disputed_at else None
+        return dates.format_minute(sign_in.disputed_at) if sign_in.disputed_at else None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -1,48 +1,37 @@
+"""The app of the users, their sign-ins and their emails, and what it registers at the start."""
+
 from django.apps import AppConfig
-from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 
 class AccountsConfig(AppConfig):
     name = "accounts"
-    verbose_name = _("People")
+    verbose_name = _("Users")
 
     def ready(self) -> None:
-        from django.contrib.auth.signals import user_logged_in
-        from django.db.models.signals import post_delete, pre_delete
+        """Register the job types, the maintenance tasks and the receivers, once the models are loaded."""
+        from accounts import credentials, privacy, signals
+        from accounts.changes import leaving, proof
+        from accounts.credentials import github
+        from accounts.factors import receivers
+        from accounts.notices import digest, job_types, providers
+        from accounts.pending import flow
+        from accounts.rights import effects
+        from accounts.sign_in import disputes, outbox
+        from jobs.core.job_types import register_pruner, register_sweep
 
-        from accounts import account_mails, disputes, emails, kept, notices, signals, suppression
-        from jobs import registry
-
-        user_logged_in.connect(signals.signed_in, dispatch_uid="accounts.signed_in")
-        registry.register(
-            registry.JobType(
-                name=notices.JOB_TYPE,
-                handler=notices.deliver,
-                per_hour=settings.SIGNIN_EMAILS_PER_HOUR,
-                probe=emails.probe,
-                preview=notices.preview,
-                names=frozenset({"name"}),
-                screen=suppression.notices,
-                threads=True,
-                warm=notices.warm,
-                at_rest=emails.hang_up,
-                person=notices.sign_ins_page,
-                person_permission="accounts.view_signin",
-            )
-        )
-        for name, per_hour in ((account_mails.JOB_TYPE, account_mails.PER_HOUR), (account_mails.URGENT_TYPE, None)):
-            registry.register(
-                registry.JobType(
-                    name=name,
-                    handler=account_mails.deliver,
-                    per_hour=per_hour,
-                    probe=emails.probe,
-                    screen=suppression.answers,
-                )
-            )
-        registry.register_sweep(notices.enqueue_owed, notices.owed)
-        registry.register_sweep(disputes.tell_owed, disputes.owed)
-        registry.register_pruner(kept.prune)
-        pre_delete.connect(signals.person_goes, sender="accounts.User", dispatch_uid="accounts.person_goes")
-        post_delete.connect(signals.person_gone, sender="accounts.User", dispatch_uid="accounts.person_gone")
+        job_types.register_job_types()
+        register_sweep(outbox.enqueue_pending, outbox.pending)
+        register_sweep(disputes.enqueue_pending, disputes.pending)
+        register_sweep(disputes.enqueue_pending, disputes.pending_changes)
+        register_sweep(leaving.remind, leaving.unreminded)
+        register_sweep(leaving.end_expired, leaving.expired)
+        register_sweep(digest.enqueue_digests, digest.due)
+        register_sweep(flow.sweep, flow.awake)
+        flow.effects.update(effects.EFFECTS)
+        register_sweep(providers.bring_back, providers.due)
+        register_pruner(privacy.prune)
+        credentials.register_assessor(proof.assess)
+        github.register_github()
+        receivers.connect()
+        signals.connect()

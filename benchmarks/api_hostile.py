@@ -1,7 +1,7 @@
-"""How long the API takes over hostile bodies.   usage: python -m benchmarks.api_hostile URL KEY [COUNT]
+"""Response times of the API to hostile bodies.   usage: python -m benchmarks.api_hostile URL KEY [COUNT]
 
-Sends COUNT (10,000) of the bodies of tests/hostile_bodies.py over eight kept connections, and a
-10 MB body now and then; prints how many of each status came, and how long the answers took.
+It sends COUNT (10,000) bodies of tests/support/hostile_bodies.py over eight persistent connections, and a 10 MB body
+from time to time. It prints the number of responses by status, and their times.
 """
 
 import http.client
@@ -12,25 +12,25 @@ import time
 from collections import Counter
 from urllib.parse import urlsplit
 
-from tests.hostile_bodies import hostile
+from tests.support.hostile_bodies import hostile
 
 CONNECTIONS = 8
 HUGE = b"x" * 10_000_000
-PLACES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
+PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
 PATH = "/api/jobs/signin-notification"
 
 
-def ask(host: str, key: str, bodies: list[bytes], took: dict[str, list[float]], seen: Counter[int]) -> None:
-    """Sends `bodies` one after another; notes each answer's seconds and status."""
+def post_all(host: str, key: str, bodies: list[bytes], took: dict[str, list[float]], seen: Counter[int]) -> None:
+    """Send `bodies` one after another, and record the time and status of each response."""
     client = http.client.HTTPConnection(host, timeout=30)
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     for body in bodies:
         started = time.perf_counter()
         try:
             client.request("POST", PATH, body, headers)
-            answer = client.getresponse()
-            answer.read()
-            seen[answer.status] += 1
+            response = client.getresponse()
+            response.read()
+            seen[response.status] += 1
         except OSError:
             seen[0] += 1
             client.close()
@@ -38,8 +38,8 @@ def ask(host: str, key: str, bodies: list[bytes], took: dict[str, list[float]], 
     client.close()
 
 
-def at(seconds: list[float], share: float) -> float:
-    """The milliseconds that this share of the answers did not exceed."""
+def percentile(seconds: list[float], share: float) -> float:
+    """Return the milliseconds that this share of the responses did not exceed."""
     ordered = sorted(seconds)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000
 
@@ -52,16 +52,19 @@ def main(url: str, key: str, count: str = "10000") -> None:
     seen: Counter[int] = Counter()
     host = urlsplit(url).netloc
     parts = [(host, key, bodies[number::CONNECTIONS], took, seen) for number in range(CONNECTIONS)]
-    threads = [threading.Thread(target=ask, args=part) for part in parts]
+    threads = [threading.Thread(target=post_all, args=part) for part in parts]
     started = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    spent = time.perf_counter() - started
-    print(f"{len(bodies)} bodies in {spent:.1f} s ({len(bodies) / spent:.0f}/s)")
+    elapsed = time.perf_counter() - started
+    print(f"{len(bodies)} bodies in {elapsed:.1f} s ({len(bodies) / elapsed:.0f}/s)")
     for kind, seconds in took.items():
-        print(f"{kind}: " + "  ".join(f"{name} {at(seconds, share):.1f} ms" for name, share in PLACES.items()))
+        print(
+            f"{kind}: "
+            + "  ".join(f"{name} {percentile(seconds, share):.1f} ms" for name, share in PERCENTILES.items())
+        )
     print("statuses: " + "  ".join(f"{status}: {number}" for status, number in sorted(seen.items())))
 
 

@@ -1,4 +1,4 @@
-"""docs/images/performance.png: four bars for each contender."""
+"""The chart docs/images/performance.png: four bars for each contender."""
 
 from typing import Any
 
@@ -15,20 +15,20 @@ from benchmarks.report import Row, medians, number
 PICTURE = ROOT / "docs" / "images" / "performance.png"
 OURS, PEER = "#0b6e4f", "#9aa5b1"
 PANELS = (
-    ("rate", "mails a second, instant replies (more is better)"),
-    ("rate_slow", "mails a second, 50 ms replies (more is better)"),
-    ("cpu", "CPU-ms a mail, servers included (less is better)"),
-    ("p95", "ms until a single job is picked up, p95 (less is better)"),
+    ("rate", "emails a second, instant replies (more is better)"),
+    ("rate_slow", "emails a second, 50 ms replies (more is better)"),
+    ("cpu", "CPU-ms an email, servers included (less is better)"),
+    ("p95", "pickup of a single job, ms at p95 (less is better)"),
 )
 
 
 def draw(results: dict[str, Any]) -> None:
-    """Draws the medians of a run."""
-    rows = {name: medians(rounds) for name, rounds in results["figures"].items() if rounds}
+    """Draw the medians of a run."""
+    rows = {name: medians(rounds) for name, rounds in results["measurements"].items() if rounds}
     figure, axes = pyplot.subplots(2, 2, figsize=(13, 9), layout="constrained")
     for axis, (key, title) in zip(axes.flat, PANELS, strict=True):
         _panel(axis, {name: row for name, row in rows.items() if row[key] is not None}, key, title)
-    figure.suptitle("The same mail and the same ledger, two worker processes each, one machine, one run")
+    figure.suptitle("The same email and ledger, two worker processes each, one machine, one run")
     figure.savefig(PICTURE, dpi=110)
     pyplot.close(figure)
 

@@ -1,7 +1,7 @@
-"""`make bench`: ours and its peers in one run, in turns; a table, docs/performance.md and its chart.
+"""`make bench`: ours and its peers in one run, in turns. It writes docs/performance.md and its chart.
 
-ROUNDS=3 JOBS=1000 N=100 (sign-ins); ONLY=ours,stock for some, QUICK=1 for one small round that shows that all works:
-with either the document stays as it is. The figures are kept in var/bench.json each time.
+ROUNDS=3 JOBS=1000 N=100 (sign-ins). ONLY=ours,stock measures some. QUICK=1 is one small round, to see that everything
+works. With either, the document stays unchanged. The measurements are stored in var/bench.json each time.
 """
 
 import json
@@ -15,17 +15,17 @@ from typing import Any
 from benchmarks import chart, document, machine, report
 from benchmarks.contenders import ALL, OURS, ROOT, Contender, named
 from benchmarks.floors import bare_ledger, bare_smtp
-from benchmarks.measuring import Figures, Sizes, measure
+from benchmarks.measuring import Measurement, Sizes, measure
 from benchmarks.services import Services, services
-from benchmarks.stands import Stand
+from benchmarks.testbed import Testbed
 
 QUICK, ONLY = bool(os.environ.get("QUICK")), os.environ.get("ONLY", "")
 ROUNDS = int(os.environ.get("ROUNDS", 1 if QUICK else 3))
 JOBS = int(os.environ.get("JOBS", 100 if QUICK else 1000))
 SIGN_INS = os.environ.get("N", "20" if QUICK else "100")
 SIZES = Sizes(JOBS, 8, 5.0) if QUICK else Sizes(JOBS, 40, 30.0)
-CHART = "![Four bars for each queue: mails a second, at once and at 50 ms, CPU, pickup](images/performance.png)"
-KEPT = ROOT / "var" / "bench.json"
+CHART = "![Four bars for each queue: emails a second at 0 and 50 ms, CPU, pickup](images/performance.png)"
+RESULTS = ROOT / "var" / "bench.json"
 
 
 def main() -> None:
@@ -33,51 +33,51 @@ def main() -> None:
     with services() as running:
         results: dict[str, Any] = {"machine": machine.describe(running), "rounds": ROUNDS, "jobs": JOBS}
         results["sign_in"] = sign_in(running)
-        figures: dict[str, list[Figures]] = {contender.name: [] for contender in chosen}
+        measurements: dict[str, list[Measurement]] = {contender.name: [] for contender in chosen}
         floors: dict[str, list[float]] = {"smtp": [], "ledger": []}
         for turn in range(ROUNDS):
             floors["smtp"].append(bare_smtp(running, 3 * JOBS))
             floors["ledger"].append(bare_ledger(running, JOBS))
             for contender in chosen[turn % len(chosen) :] + chosen[: turn % len(chosen)]:
-                _measure(contender, running, figures[contender.name], turn)
-        results |= {"figures": {name: [asdict(each) for each in rounds] for name, rounds in figures.items()}}
+                _measure(contender, running, measurements[contender.name], turn)
+        results["measurements"] = {name: [asdict(each) for each in rounds] for name, rounds in measurements.items()}
         results["floors"] = floors
-    _keep(results)
+    _save(results)
     print(text := report.render(results))
     if not QUICK and not ONLY:
-        document.put("bench", f"{CHART}\n\n{text}")
+        document.replace_section("bench", f"{CHART}\n\n{text}")
         chart.draw(results)
 
 
-def _measure(contender: Contender, running: Services, rounds: list[Figures], turn: int) -> None:
+def _measure(contender: Contender, running: Services, rounds: list[Measurement], turn: int) -> None:
     print(f"round {turn + 1} of {ROUNDS}: {contender.title} ...", end=" ", file=sys.stderr, flush=True)
     try:
         rounds.append(measure(contender, running, SIZES, first=turn == 0))
-    except Exception:  # whatever it is, the others are measured still
+    except Exception:  # the others are measured anyway
         traceback.print_exc()
     else:
         last = rounds[-1]
-        told = f"{last.rate:.0f} mails/s, {last.rate_slow:.0f} at 50 ms, {last.cpu:.1f} CPU-ms"
-        print(told, file=sys.stderr, flush=True)
+        summary = f"{last.rate:.0f} emails/s, {last.rate_slow:.0f} at 50 ms, {last.cpu:.1f} CPU-ms"
+        print(summary, file=sys.stderr, flush=True)
 
 
 def sign_in(running: Services) -> str:
-    """What benchmarks/sign_in.py prints."""
-    stand = Stand(OURS, running)
-    stand.fresh()
+    """Run benchmarks/sign_in.py and return its output."""
+    testbed = Testbed(OURS, running)
+    testbed.fresh()
     try:
         command = [sys.executable, str(ROOT / "benchmarks" / "sign_in.py"), SIGN_INS]
-        told = subprocess.run(
-            command, env=stand.environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        done = subprocess.run(
+            command, env=testbed.environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
-        return told.stdout.strip()
+        return done.stdout.strip()
     finally:
-        stand.close()
+        testbed.close()
 
 
-def _keep(results: dict[str, Any]) -> None:
-    KEPT.parent.mkdir(exist_ok=True)
-    KEPT.write_text(json.dumps(results))
+def _save(results: dict[str, Any]) -> None:
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(results))
 
 
 if __name__ == "__main__":

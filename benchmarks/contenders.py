@@ -1,7 +1,7 @@
-"""Who is compared: how each one's two worker processes are started, and what it adds to the site's settings.
+"""The contenders: how each one's two worker processes are started, and its additions to the site's settings.
 
-The code of a peer is benchmarks/peers/MODULE.py: `enqueue(reference, payload)`, and the task that its workers call. To
-add one, write that and a `Contender` here. This module needs no Django.
+The code of a peer is in benchmarks/peers/MODULE.py: `enqueue(reference, payload)` and the task that its workers call.
+To add a peer, write that module and a `Contender` here. This module works without Django.
 """
 
 import sys
@@ -18,32 +18,31 @@ LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 
 @dataclass(frozen=True)
 class Contender:
-    """name: for ONLY=. title: in the table. commands: its workers. apps: put before the site's. settings: over the
-    site's. share: its jobs at 0 ms and at 50 ms, as a share of JOBS: enough of them to last for seconds.
-    unfinished: SQL that counts what its ledger has not seen the end of."""
+    """A queue that is measured."""
 
-    name: str
-    title: str
-    module: str
-    commands: tuple[tuple[str, ...], ...]
-    apps: tuple[str, ...] = ()
-    settings: dict[str, Any] = field(default_factory=dict)
-    share: tuple[float, float] = (1.0, 0.2)
+    name: str  # for ONLY=
+    title: str  # in the table
+    module: str  # below benchmarks/peers
+    commands: tuple[tuple[str, ...], ...]  # its workers
+    apps: tuple[str, ...] = ()  # installed before the site's
+    settings: dict[str, Any] = field(default_factory=dict)  # override the site's
+    share: tuple[float, float] = (1.0, 0.2)  # its jobs at 0 and 50 ms, relative to JOBS: enough to last for seconds
+    # SQL: the number of jobs whose end the ledger has not recorded
     unfinished: str = "SELECT count(*) FROM bench_ledger WHERE status <> 'completed'"
 
 
 def script(name: str, *arguments: str) -> tuple[str, ...]:
-    """A program of the virtual environment."""
+    """Return the command of a program of the virtual environment."""
     return (str(BIN / name), *arguments)
 
 
 def celery(pool: str, size: int, name: str) -> tuple[str, ...]:
-    """A Celery worker."""
-    told = ("worker", "--pool", pool, "--concurrency", str(size), "-n", f"{name}@%h", "--loglevel", "WARNING")
-    return script("celery", "-A", f"{PEERS}.celery", *told)
+    """Return the command of a Celery worker."""
+    options = ("worker", "--pool", pool, "--concurrency", str(size), "-n", f"{name}@%h", "--loglevel", "WARNING")
+    return script("celery", "-A", f"{PEERS}.celery", *options)
 
 
-QCLUSTER = ((*MANAGE, "qcluster", "--skip-checks"),)  # of ours, about other settings than these
+QCLUSTER = ((*MANAGE, "qcluster", "--skip-checks"),)  # its checks are about our settings
 OURS = Contender(
     "ours",
     "Notifier",
@@ -114,7 +113,7 @@ ALL = (
 
 
 def named(name: str) -> Contender:
-    """The contender of that name. LookupError with the names there are."""
+    """Return the contender of that name. Raises LookupError with the known names."""
     for contender in ALL:
         if contender.name == name:
             return contender

@@ -1,12 +1,12 @@
-"""docs/performance.md: each benchmark writes between two marks of its own, what stands around them is by hand."""
+"""docs/performance.md: each benchmark writes between its two marks; the rest is written by hand."""
 
 from benchmarks.contenders import ROOT
 
 PAGE = ROOT / "docs" / "performance.md"
 
 
-def put(name: str, text: str) -> None:
-    """Replaces what stands between the marks of `name`. ValueError when the page has no such marks."""
+def replace_section(name: str, text: str) -> None:
+    """Replace the text between the marks of `name`. Raises ValueError when the page has no such marks."""
     page = PAGE.read_text()
     begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
     before, found, rest = page.partition(begin)

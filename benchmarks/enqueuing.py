@@ -1,9 +1,9 @@
-"""The process that enqueues, by the contender's own way in.
+"""The process that enqueues with the contender's own interface.
 
     python -m benchmarks.enqueuing bulk|steady|paced PREFIX COUNT
 
-bulk: as fast as one process can; prints how many ms each call took. steady: at BENCH_RATE calls a second.
-paced: one at a time with rests between, as sign-ins come; prints when each call returned. The output is one JSON value.
+bulk: as fast as one process can; prints the milliseconds of each call. steady: BENCH_RATE calls a second. paced: one at
+a time with pauses, like sign-ins; prints the time at which each call returned. The output is one JSON value.
 """
 
 import importlib
@@ -14,36 +14,36 @@ import sys
 import time
 from collections.abc import Callable
 
-import benchmarks.work  # noqa: F401  (readies Django)
+import benchmarks.work  # noqa: F401  (sets up Django)
 from benchmarks.contenders import PEERS, named
-from benchmarks.people import payloads
+from benchmarks.payloads import payloads
 
-REST = (0.15, 0.4)  # seconds between two sign-ins
+PAUSE = (0.15, 0.4)  # seconds between two sign-ins
 
 
 def bulk(enqueue: Callable[..., None], prefix: str, count: int) -> list[float]:
-    """How many ms each call took, its commits included."""
+    """Enqueue at full speed and return the milliseconds of each call, commits included."""
     took = []
     for reference, payload in payloads(prefix, count):
-        began = time.perf_counter()
+        started = time.perf_counter()
         enqueue(reference, payload)
-        took.append((time.perf_counter() - began) * 1000)
+        took.append((time.perf_counter() - started) * 1000)
     return took
 
 
 def steady(enqueue: Callable[..., None], prefix: str, count: int) -> None:
-    """BENCH_RATE calls a second; late ones are made up for."""
-    rate, began = float(os.environ["BENCH_RATE"]), time.monotonic()
+    """Enqueue BENCH_RATE jobs a second, and catch up after delays."""
+    rate, started = float(os.environ["BENCH_RATE"]), time.monotonic()
     for number, (reference, payload) in enumerate(payloads(prefix, count)):
-        time.sleep(max(0.0, began + number / rate - time.monotonic()))
+        time.sleep(max(0.0, started + number / rate - time.monotonic()))
         enqueue(reference, payload)
 
 
 def paced(enqueue: Callable[..., None], prefix: str, count: int) -> dict[str, float]:
-    """time.monotonic() at the return of each call, by reference."""
-    chance, returned = random.Random(count), {}  # noqa: S311  (the same rests for everybody)
+    """Enqueue with pauses and return time.monotonic() at the end of each call, by reference."""
+    chance, returned = random.Random(count), {}  # noqa: S311  (the same pauses for every contender)
     for reference, payload in payloads(prefix, count):
-        time.sleep(chance.uniform(*REST))
+        time.sleep(chance.uniform(*PAUSE))
         enqueue(reference, payload)
         returned[reference] = time.monotonic()
     return returned

@@ -1,7 +1,7 @@
-"""`make bench-growth`: ours as its tables and its clusters grow; a table for docs/performance.md.
+"""`make bench-growth`: ours with growing tables and clusters. It writes a table to docs/performance.md.
 
-JOBS=6000 timed ROUNDS=3 times on each stage. SCALE=0.1 for a tenth of the rows. ONLY=empty,finished for some stages.
-With either nothing is written down.
+JOBS=6000 are timed ROUNDS=3 times on each stage. SCALE=0.1 makes a tenth of the rows. ONLY=empty,finished selects
+stages. With either, the document stays unchanged.
 """
 
 import os
@@ -16,7 +16,7 @@ from benchmarks.contenders import MANAGE, OURS
 from benchmarks.processes import pss_mb
 from benchmarks.report import number, table
 from benchmarks.services import services
-from benchmarks.stands import Stand
+from benchmarks.testbed import Testbed
 
 JOBS, ROUNDS = int(os.environ.get("JOBS", 6000)), int(os.environ.get("ROUNDS", 3))
 KINDS = {"finished": rows.finished, "waiting": rows.waiting, "delayed": rows.delayed}
@@ -25,14 +25,14 @@ SCALE, ONLY = float(os.environ.get("SCALE", 1)), os.environ.get("ONLY", "")
 
 @dataclass(frozen=True)
 class Stage:
-    """What the tables hold beside the timed jobs, and who does these."""
+    """The rows in the tables besides the timed jobs, and the workers that run those."""
 
     name: str
     title: str
     finished: int = 0
     waiting: int = 0
     delayed: int = 0
-    workers: int = 2
+    workers: int = 2  # of each cluster
     clusters: int = 1
 
 
@@ -50,58 +50,58 @@ STAGES = (
 
 def main() -> None:
     chosen = [stage for stage in STAGES if not ONLY or stage.name in ONLY.split(",")]
-    with services() as running, closing(Stand(OURS, running)) as stand:
-        told = [machine.describe(running), f"{JOBS} jobs a drain, {ROUNDS} drains of each, instant replies."]
+    with services() as running, closing(Testbed(OURS, running)) as testbed:
+        intro = [machine.describe(running), f"{JOBS} jobs a drain, {ROUNDS} drains of each, instant replies."]
         drains, before = {}, None
         for stage in chosen:
-            _fill(stand, stage, before)
-            drains[stage.title], before = _drains(stage, stand), stage
+            _fill(testbed, stage, before)
+            drains[stage.title], before = _drains(stage, testbed), stage
     first = statistics.median(rate for rate, _ in next(iter(drains.values())))
-    heads = ["", "mails/s", "of the first line", "lowest", "highest", "PSS MB"]
+    heads = ["", "emails/s", "of the first line", "lowest", "highest", "PSS MB"]
     lines = []
     for title, each in drains.items():
         rates, memory = [rate for rate, _ in each], max(used for _, used in each)
         middle = statistics.median(rates)
-        told_of = [number(middle), f"{middle / first:.0%}", number(min(rates)), number(max(rates)), number(memory)]
-        lines.append([title, *told_of])
-    print(text := "\n\n".join([*told, table(heads, lines)]))
+        values = [number(middle), f"{middle / first:.0%}", number(min(rates)), number(max(rates)), number(memory)]
+        lines.append([title, *values])
+    print(text := "\n\n".join([*intro, table(heads, lines)]))
     if not ONLY and SCALE == 1:
-        document.put("growth", text)
+        document.replace_section("growth", text)
 
 
-def _fill(stand: Stand, stage: Stage, before: Stage | None) -> None:
-    """The stage's rows: added to those of the stage before, where it has none that are too many."""
+def _fill(testbed: Testbed, stage: Stage, before: Stage | None) -> None:
+    """Add the stage's rows to those of the stage before, or to an empty database when that one has too many."""
     if before is None or any(getattr(before, kind) > getattr(stage, kind) for kind in KINDS):
-        stand.fresh()
+        testbed.fresh()
         before = None
-    stand.enqueue("bulk", f"pattern-{stage.name}", 1)  # whose message those of the others copy
+    testbed.enqueue("bulk", f"pattern-{stage.name}", 1)  # the others copy its message
     for kind, add in KINDS.items():
         there = int(getattr(before, kind) * SCALE) if before else 0
-        add(stand, int(getattr(stage, kind) * SCALE) - there, after=there)
-    rows.count_minutes(stand)
+        add(testbed, int(getattr(stage, kind) * SCALE) - there, after=there)
+    rows.count_minutes(testbed)
 
 
-def _drains(stage: Stage, stand: Stand) -> list[tuple[float, float]]:
-    """Rate and memory of each of its drains."""
+def _drains(stage: Stage, testbed: Testbed) -> list[tuple[float, float]]:
+    """Return the rate and memory of each drain of the stage."""
     drains = []
     for turn in range(ROUNDS):
-        drains.append(_drain(stage, stand, f"{stage.name}{turn}"))
-        print(f"{stage.title}: {drains[-1][0]:.0f} mails/s", file=sys.stderr, flush=True)
+        drains.append(_drain(stage, testbed, f"{stage.name}{turn}"))
+        print(f"{stage.title}: {drains[-1][0]:.0f} emails/s", file=sys.stderr, flush=True)
     return drains
 
 
-def _drain(stage: Stage, stand: Stand, prefix: str) -> tuple[float, float]:
-    """Enqueues the timed jobs before all others, and drains as far as the last of them."""
-    stand.enqueue("bulk", prefix, JOBS)
-    rows.first_in_line(stand, f"{prefix}-%", JOBS)
-    rows.settle_down(stand)
-    stand.services.sink.ask("reset", 0)
+def _drain(stage: Stage, testbed: Testbed, prefix: str) -> tuple[float, float]:
+    """Enqueue the timed jobs ahead of all others, and drain the queue up to the last of them."""
+    testbed.enqueue("bulk", prefix, JOBS)
+    rows.first_in_line(testbed, f"{prefix}-%", JOBS)
+    rows.vacuum(testbed)
+    testbed.services.sink.request("reset", 0)
     cluster = (*MANAGE, "qcluster", "--workers", str(stage.workers))
-    with stand.workers((cluster,) * stage.clusters) as programs:
-        stand.arrived(JOBS)
+    with testbed.workers((cluster,) * stage.clusters) as programs:
+        testbed.arrived(JOBS)
         memory = pss_mb(programs.pids)
-    moments = sorted(at for _, at in stand.services.sink.ask("arrivals", f"{prefix}-"))
-    return (len(moments) - 1) / (moments[-1] - moments[0]), memory
+    times = sorted(at for _, at in testbed.services.sink.request("arrivals", f"{prefix}-"))
+    return (len(times) - 1) / (times[-1] - times[0]), memory
 
 
 if __name__ == "__main__":

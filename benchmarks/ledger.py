@@ -1,4 +1,4 @@
-"""The ledger of the peers: one row a job, written three times. Each write commits, by itself or with its caller."""
+"""The ledger of the peers: one row for each job, written three times. Each write commits alone or with its caller."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ END = "UPDATE bench_ledger SET status = 'completed', ended_at = now() WHERE id =
 
 
 def accepted(reference: str, payload: dict[str, Any]) -> int:
-    """Writes a job down; its key."""
+    """Insert a job and return its key."""
     with connection.cursor() as cursor:
         cursor.execute(INSERT, [reference, json.dumps(payload, ensure_ascii=False)])
         key: int = cursor.fetchone()[0]
@@ -19,12 +19,12 @@ def accepted(reference: str, payload: dict[str, Any]) -> int:
 
 
 def processing(key: int) -> None:
-    """A worker has begun."""
+    """Record that a worker started the job."""
     with connection.cursor() as cursor:
         cursor.execute(START, [key])
 
 
 def completed(key: int) -> None:
-    """The mail is sent."""
+    """Record that the email is sent."""
     with connection.cursor() as cursor:
         cursor.execute(END, [key])

@@ -1,4 +1,4 @@
-"""The table of the peers' ledger (ledger.py), for who makes the databases: without Django."""
+"""The table of the peers' ledger (ledger.py), for code that creates databases without Django."""
 
 TABLE = """
 CREATE TABLE bench_ledger (

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""A description of the machine that the measurements come from."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ PACKAGES = (
 
 
 def describe(running: Services) -> str:
-    """A paragraph: processor, memory, versions, commit."""
+    """Return a paragraph with processor, memory, versions and commit."""
     (postgres,) = running.sql("SHOW server_version")[0]
     redis = running.redis.info("server")["redis_version"]
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
@@ -38,11 +38,11 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    told = subprocess.run(
+    done = subprocess.run(
         ["git", "describe", "--always", "--dirty"],  # noqa: S607
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    return told.stdout.strip() or "unknown"
+    return done.stdout.strip() or "unknown"

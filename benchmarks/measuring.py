@@ -1,4 +1,4 @@
-"""What is measured of one contender in one round; how exactly is said in docs/performance.md."""
+"""The measurements of one contender in one round. docs/performance.md describes the method."""
 
 import time
 from dataclasses import dataclass, field
@@ -6,27 +6,26 @@ from dataclasses import dataclass, field
 from benchmarks.contenders import Contender
 from benchmarks.processes import cpu_seconds, pss_mb
 from benchmarks.services import Services
-from benchmarks.stands import Stand
+from benchmarks.testbed import Testbed
 
-WARM = 4  # mails before anything is measured at rest
-STARTING_SECONDS = 8.0  # in which workers are up, and have looked after what happened before
-SETTLING_SECONDS = 0.5  # for what follows the last mail
+WARM_UP_EMAILS = 4  # before anything is measured at rest
+STARTING_SECONDS = 8.0  # until workers run and have finished their checks at the start
+SETTLING_SECONDS = 0.5  # for the work after the last email
 SLOW_MS = 50
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """jobs: of a drain, times the contender's share. pickups: single jobs at rest. idle: seconds of watching it idle,
-    in the first round alone."""
+    """The sizes of a round."""
 
-    jobs: int
-    pickups: int
-    idle: float
+    jobs: int  # of a drain, multiplied by the contender's share
+    pickups: int  # single jobs at rest
+    idle: float  # seconds of idle observation, only in the first round
 
 
 @dataclass
-class Figures:
-    """One round; None for what was not measured. Memory in MB, times in ms, counts for each job or minute."""
+class Measurement:
+    """One round. None: not measured. Memory in MB, times in ms, counts for each job or minute."""
 
     enqueue: float | None = None
     rate: float | None = None
@@ -42,77 +41,77 @@ class Figures:
     pickups: list[float] = field(default_factory=list)
 
 
-def measure(contender: Contender, services: Services, sizes: Sizes, first: bool) -> Figures:
-    """A whole round of one contender."""
-    stand, figures = Stand(contender, services), Figures()
+def measure(contender: Contender, services: Services, sizes: Sizes, first: bool) -> Measurement:
+    """Measure one contender in one round."""
+    testbed, measured = Testbed(contender, services), Measurement()
     try:
-        stand.fresh()
-        at_rest(stand, figures, sizes.pickups, sizes.idle if first else 0.0)
-        stand.fresh()
-        drain(stand, figures, max(20, int(sizes.jobs * contender.share[0])))
-        stand.fresh()
-        drain_slowly(stand, figures, max(20, int(sizes.jobs * contender.share[1])))
+        testbed.fresh()
+        measure_at_rest(testbed, measured, sizes.pickups, sizes.idle if first else 0.0)
+        testbed.fresh()
+        drain(testbed, measured, max(20, int(sizes.jobs * contender.share[0])))
+        testbed.fresh()
+        drain_slowly(testbed, measured, max(20, int(sizes.jobs * contender.share[1])))
     finally:
-        stand.close()
-    return figures
+        testbed.close()
+    return measured
 
 
-def at_rest(stand: Stand, figures: Figures, pickups: int, idle: float) -> None:
-    """Memory after a few mails, queries of an idle minute, and how soon single jobs are picked up."""
-    sink = stand.services.sink
-    with stand.workers() as programs:
+def measure_at_rest(testbed: Testbed, measured: Measurement, pickups: int, idle: float) -> None:
+    """Measure memory after a few emails, queries while idle, and the pickup time of single jobs."""
+    sink = testbed.services.sink
+    with testbed.workers() as programs:
         if idle:
             time.sleep(STARTING_SECONDS)
-            before = stand.services.counts(stand.database)
+            before = testbed.services.counts(testbed.database)
             time.sleep(idle)
-            after = stand.services.counts(stand.database)
-            figures.idle = sum(after[kind] - before[kind] for kind in ("statements", "commands")) * 60 / idle
-        sink.ask("reset", 0)
-        stand.enqueue("bulk", "warm", WARM)
-        stand.arrived(WARM)
+            after = testbed.services.counts(testbed.database)
+            measured.idle = sum(after[kind] - before[kind] for kind in ("statements", "commands")) * 60 / idle
+        sink.request("reset", 0)
+        testbed.enqueue("bulk", "warm", WARM_UP_EMAILS)
+        testbed.arrived(WARM_UP_EMAILS)
         time.sleep(2.0)
-        figures.pss_idle = pss_mb(programs.pids)
-        sink.ask("reset", 0)
-        returned = stand.enqueue("paced", "rest", pickups)
-        stand.arrived(pickups)
-        came = dict(sink.ask("arrivals", "rest-"))
-    figures.pickups = [(came[reference] - at) * 1000 for reference, at in returned.items()]
+        measured.pss_idle = pss_mb(programs.pids)
+        sink.request("reset", 0)
+        returned = testbed.enqueue("paced", "rest", pickups)
+        testbed.arrived(pickups)
+        arrivals = dict(sink.request("arrivals", "rest-"))
+    measured.pickups = [(arrivals[reference] - at) * 1000 for reference, at in returned.items()]
 
 
-def drain(stand: Stand, figures: Figures, jobs: int) -> None:
-    """A full queue, a mail server that answers at once: rate, work, memory afterwards."""
-    services = stand.services
-    before = services.counts(stand.database)
-    took = sorted(stand.enqueue("bulk", "quick", jobs))
-    figures.enqueue = took[len(took) // 2]
-    services.sink.ask("reset", 0)
-    with stand.workers() as programs:
-        stand.arrived(1)
-        spent, done = cpu_seconds([*programs.pids, *services.pids]), services.sink.ask("count")[0]
-        stand.arrived(jobs)
+def drain(testbed: Testbed, measured: Measurement, jobs: int) -> None:
+    """Measure rate, work and memory with a full queue and a mail server that replies immediately."""
+    services = testbed.services
+    before = services.counts(testbed.database)
+    took = sorted(testbed.enqueue("bulk", "quick", jobs))
+    measured.enqueue = took[len(took) // 2]
+    services.sink.request("reset", 0)
+    with testbed.workers() as programs:
+        testbed.arrived(1)
+        cpu, done = cpu_seconds([*programs.pids, *services.pids]), services.sink.request("count")[0]
+        testbed.arrived(jobs)
         time.sleep(SETTLING_SECONDS)
-        spent = cpu_seconds([*programs.pids, *services.pids]) - spent
-        figures.rate, mails = _rate(services)
-        figures.cpu = spent * 1000 / (mails - done) if mails > done else None
-        figures.twice = mails - jobs
-        figures.pss_after = pss_mb(programs.pids)
-        stand.settled()
-    after = services.counts(stand.database)
+        cpu = cpu_seconds([*programs.pids, *services.pids]) - cpu
+        measured.rate, mails = _rate(services)
+        measured.cpu = cpu * 1000 / (mails - done) if mails > done else None
+        measured.twice = mails - jobs
+        measured.pss_after = pss_mb(programs.pids)
+        testbed.settled()
+    after = services.counts(testbed.database)
     for kind in ("statements", "commits", "commands"):
-        setattr(figures, kind, (after[kind] - before[kind]) / jobs)
+        setattr(measured, kind, (after[kind] - before[kind]) / jobs)
 
 
-def drain_slowly(stand: Stand, figures: Figures, jobs: int) -> None:
-    """The same with a mail server that takes SLOW_MS for each mail."""
-    stand.enqueue("bulk", "slow", jobs)
-    stand.services.sink.ask("reset", SLOW_MS)
-    with stand.workers():
-        stand.arrived(jobs)
-        figures.rate_slow, _ = _rate(stand.services)
-        stand.settled()
+def drain_slowly(testbed: Testbed, measured: Measurement, jobs: int) -> None:
+    """Measure the rate with a full queue and a mail server that takes SLOW_MS for each email."""
+    testbed.enqueue("bulk", "slow", jobs)
+    testbed.services.sink.request("reset", SLOW_MS)
+    with testbed.workers():
+        testbed.arrived(jobs)
+        measured.rate_slow, _ = _rate(testbed.services)
+        testbed.settled()
 
 
 def _rate(services: Services) -> tuple[float, int]:
-    """Mails a second from the first to the last, and how many there were."""
-    mails, _, first, last = services.sink.ask("count")
+    """Return the emails a second from the first to the last, and their number."""
+    mails, _, first, last = services.sink.request("count")
     return (mails - 1) / max(last - first, 1e-9), mails

@@ -1,4 +1,4 @@
-"""Programs that are measured: started in sessions of their own, watched as whole trees, stopped without a trace."""
+"""The measured programs: each has its own session, is measured with all its children, and is stopped completely."""
 
 import contextlib
 import subprocess
@@ -9,13 +9,13 @@ from pathlib import Path
 import psutil
 
 from benchmarks.contenders import ROOT
-from tests.postgres import die_with_parent
+from tests.support.postgres import die_with_parent
 
 GRACE_SECONDS = 10.0
 
 
 class Programs:
-    """The programs of one contender, as a context manager; what they print goes to `log`."""
+    """The programs of one contender, as a context manager. Their output goes to `log`."""
 
     def __init__(self, commands: Iterable[Sequence[str]], environment: dict[str, str], log: Path) -> None:
         self.commands, self.environment, self.log = list(commands), environment, log
@@ -39,15 +39,15 @@ class Programs:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """SIGTERM to each main process; what is left after GRACE_SECONDS is killed."""
-        everybody = tree(self.pids)
+        """Send SIGTERM to each main process, and kill the rest after GRACE_SECONDS."""
+        running = tree(self.pids)
         for process in self.processes:
             process.terminate()
         until = time.monotonic() + GRACE_SECONDS
         for process in self.processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.1, until - time.monotonic()))
-        for left in everybody:
+        for left in running:
             with contextlib.suppress(psutil.NoSuchProcess):
                 left.kill()
         for process in self.processes:
@@ -63,7 +63,7 @@ class Programs:
 
 
 def tree(pids: Iterable[int]) -> list[psutil.Process]:
-    """These processes and all below them."""
+    """Return these processes and all their descendants."""
     found: list[psutil.Process] = []
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -73,16 +73,16 @@ def tree(pids: Iterable[int]) -> list[psutil.Process]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """What these trees have used so far, with their children that have ended."""
-    spent = 0.0
+    """Return the CPU time of these trees so far, including that of children that have ended."""
+    total = 0.0
     for process in tree(pids):
         with contextlib.suppress(psutil.NoSuchProcess):
-            spent += sum(process.cpu_times()[:4])
-    return spent
+            total += sum(process.cpu_times()[:4])
+    return total
 
 
 def pss_mb(pids: Iterable[int]) -> float:
-    """The memory of these trees: pages that processes share are counted once."""
+    """Return the memory of these trees. Pages that processes share are counted once."""
     total = 0
     for process in tree(pids):
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):

@@ -1,4 +1,4 @@
-"""The figures of a run as Markdown: medians of the rounds, ratios to ours, and the goals."""
+"""The measurements of a run as Markdown: medians of the rounds, ratios to ours, and the goals."""
 
 import statistics
 from typing import Any
@@ -10,13 +10,13 @@ Row = dict[str, float | None]
 
 
 def render(results: dict[str, Any]) -> str:
-    """All of it."""
-    rows = {name: medians(rounds) for name, rounds in results["figures"].items() if rounds}
+    """Return the whole report."""
+    rows = {name: medians(rounds) for name, rounds in results["measurements"].items() if rounds}
     floors = {name: statistics.median(values) for name, values in results["floors"].items()}
-    heading = f"Medians of {results['rounds']} rounds, {results['jobs']} jobs a drain times each one's share."
+    heading = f"Medians of {results['rounds']} rounds, {results['jobs']} jobs in a drain times each contender's share."
     floor = (
-        f"Floors, one process: {floors['smtp']:,.0f} mails/s by a bare loop of smtplib on one kept connection; "
-        f"{floors['ledger']:,.0f} jobs/s by the three ledger writes alone."
+        f"Floors, one process: {floors['smtp']:,.0f} emails/s with a bare smtplib loop over one connection; "
+        f"{floors['ledger']:,.0f} jobs/s with only the three ledger writes."
     )
     parts = [results["machine"], heading, _speed(rows), _cost(rows), floor]
     if "ours" in rows and len(rows) > 1:
@@ -26,7 +26,7 @@ def render(results: dict[str, Any]) -> str:
 
 
 def medians(rounds: list[dict[str, Any]]) -> Row:
-    """One row for a contender. Pickup times of all rounds are taken together."""
+    """Return one row for a contender. The pickup times of all rounds are combined."""
     row: Row = {}
     for name in rounds[0].keys() - {"pickups"}:
         values = [each[name] for each in rounds if each[name] is not None]
@@ -38,30 +38,30 @@ def medians(rounds: list[dict[str, Any]]) -> Row:
 
 
 def quantile(values: list[float], percent: int) -> float:
-    """The smallest of the sorted `values` that `percent` of a hundred do not exceed."""
+    """Return the smallest of the sorted `values` that `percent` of a hundred do not exceed."""
     return values[max(0, -(-len(values) * percent // 100) - 1)]
 
 
 def table(heads: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table; the first column is words, the others are numbers."""
+    """Return a Markdown table. The first column is text, the others are numbers."""
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def number(value: float | None) -> str:
-    """With as many digits as mean something."""
+    """Format a number with its significant digits."""
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
-def _ratio(rows: dict[str, Row], name: str, figure: str) -> str:
-    ours, theirs = rows.get("ours", {}).get(figure), rows[name].get(figure)
+def _ratio(rows: dict[str, Row], name: str, column: str) -> str:
+    ours, theirs = rows.get("ours", {}).get(column), rows[name].get(column)
     return f"{ours / theirs:.1f}" if ours and theirs else "-"
 
 
 def _speed(rows: dict[str, Row]) -> str:
-    heads = ["", "enqueue ms", "mails/s at 0 ms", "ours is x", "at 50 ms", "ours is x", "pickup p50 ms", "p95", "p99"]
+    heads = ["", "enqueue ms", "emails/s at 0 ms", "ours is x", "at 50 ms", "ours is x", "pickup p50 ms", "p95", "p99"]
     return table(
         heads,
         [
@@ -80,14 +80,15 @@ def _speed(rows: dict[str, Row]) -> str:
 
 
 def _cost(rows: dict[str, Row]) -> str:
-    heads = ["", "CPU-ms a mail", "ours is x", "PSS idle MB", "after", "statements a job", "commits", "Redis commands"]
-    figures = ("pss_idle", "pss_after", "statements", "commits", "commands", "idle")
+    heads = ["", "CPU-ms an email", "ours is x", "PSS idle MB", "after"]
+    heads += ["statements a job", "commits", "Redis commands"]
+    columns = ("pss_idle", "pss_after", "statements", "commits", "commands", "idle")
     lines = [
         [
             named(name).title,
             number(row["cpu"]),
             _ratio(rows, name, "cpu"),
-            *(number(row[figure]) for figure in figures),
+            *(number(row[column]) for column in columns),
             f"{row['twice'] or 0:.0f}",
         ]
         for name, row in rows.items()

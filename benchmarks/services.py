@@ -1,4 +1,4 @@
-"""What the contenders run on: a PostgreSQL as production has it, a Redis and the mail sink, all for this run alone."""
+"""The servers that the contenders use: PostgreSQL as in production, Redis and the mail sink, only for this run."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ import psycopg
 import redis
 
 from benchmarks.contenders import ROOT
-from tests.postgres import Postgres, die_with_parent, free_port
+from tests.support.postgres import Postgres, die_with_parent, free_port
 
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 COUNTING = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.max": "10000"}
@@ -31,51 +31,51 @@ COMMITS = "SELECT xact_commit FROM pg_stat_database WHERE datname = %s"
 
 
 class Sink:
-    """benchmarks/sink.py as a process, and the line to its control port."""
+    """benchmarks/sink.py as a process, and the connection to its control port."""
 
     def __init__(self) -> None:
         self.port, control = free_port(), free_port()
         command = [sys.executable, "-m", "benchmarks.sink", str(self.port), str(control)]
         self.process = subprocess.Popen(command, cwd=ROOT, preexec_fn=die_with_parent)
-        self.line = eventually(lambda: _connected(control)).makefile("rw")
+        self.control = eventually(lambda: _connected(control)).makefile("rw")
 
-    def ask(self, *question: object) -> Any:
-        """The sink's answer to one of its questions."""
-        self.line.write(json.dumps(question) + "\n")
-        self.line.flush()
-        return json.loads(self.line.readline())
+    def request(self, *message: object) -> Any:
+        """Send a request to the sink and return its response."""
+        self.control.write(json.dumps(message) + "\n")
+        self.control.flush()
+        return json.loads(self.control.readline())
 
     def close(self) -> None:
-        self.line.close()
+        self.control.close()
         self.process.kill()
         self.process.wait()
 
 
 @dataclass
 class Services:
-    """All of them, running. folder: for logs and files, deleted at the end."""
+    """The running servers."""
 
     postgres: Postgres
     redis: redis.Redis
     redis_url: str
     redis_pid: int
     sink: Sink
-    folder: Path
+    folder: Path  # for logs and files, deleted at the end
 
     @property
     def pids(self) -> list[int]:
-        """The servers whose work is part of a mail's cost."""
+        """The servers whose work is a part of the cost of an email."""
         server = self.postgres.process
         return [self.redis_pid, *([server.pid] if server else [])]
 
     def sql(self, query: str, *values: object, database: str = "postgres") -> list[tuple[Any, ...]]:
-        """The rows of one statement, run outside a transaction."""
+        """Run one statement outside a transaction and return its rows."""
         with psycopg.connect(self.postgres.url(database), autocommit=True) as connection:
             cursor = connection.execute(query.encode(), values or None)
             return cursor.fetchall() if cursor.description else []
 
     def counts(self, database: str) -> dict[str, int]:
-        """SQL statements and commits of the database so far, and Redis's commands."""
+        """Return the counts of the database's statements and commits and of Redis's commands."""
         return {
             "statements": int(self.sql(STATEMENTS, database)[0][0]),
             "commits": int(self.sql(COMMITS, database)[0][0]),
@@ -85,7 +85,7 @@ class Services:
 
 @contextlib.contextmanager
 def services() -> Iterator[Services]:
-    """Starts all of them; none is left at the end, nor after SIGTERM."""
+    """Start the servers, and stop all of them at the end or after SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with contextlib.ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="bench-", dir="/tmp"))
@@ -106,8 +106,8 @@ def _redis(port: int) -> subprocess.Popen[bytes]:
     program = shutil.which("redis-server")
     if program is None:
         raise FileNotFoundError("no Redis: apt-get install redis-server")
-    told = [program, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", "/tmp"]  # noqa: S108
-    server = subprocess.Popen(told, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
+    command = [program, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", "/tmp"]  # noqa: S108
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
     eventually(lambda: _connected(port)).close()
     return server
 
@@ -122,7 +122,7 @@ T = TypeVar("T")
 
 
 def eventually(found: Callable[[], T | None], seconds: float = 30) -> T:
-    """What `found` returns, as soon as that is true. TimeoutError when it is not in `seconds`."""
+    """Call `found` until its result is true, and return that. Raises TimeoutError after `seconds`."""
     until = time.monotonic() + seconds
     while not (value := found()):
         if time.monotonic() > until:

@@ -1,4 +1,4 @@
-"""The site's settings with one contender's (BENCH_CONTENDER) over them: the same site, another queue."""
+"""The site's settings, overridden by those of one contender (BENCH_CONTENDER)."""
 
 import os
 

@@ -1,11 +1,12 @@
-"""A mail server that keeps nothing: counts mails, and notes when each came. Answers after a delay that can be set.
+"""A mail server that stores nothing: it counts emails and records their arrival. Its replies can be delayed.
 
     python -m benchmarks.sink SMTP_PORT CONTROL_PORT
 
-One process, no threads: cheap enough not to be what is measured. Pipelined commands may come in one segment, with the
-content and with the next mail's commands. The control port takes one JSON list a line and answers with one JSON line:
-["reset", delay in ms], ["offer", whether PIPELINING], ["count"] (mails, distinct references, first and last arrival),
-["arrivals", how their references begin]. Times are time.monotonic(), the same for every process of the machine.
+It is one process without threads, so cheap that it does not distort the measurement. Pipelined commands may arrive in
+one segment, with the content and the next email's commands. The control port accepts one JSON list in each line and
+replies with one JSON line: ["reset", delay in ms], ["offer", whether PIPELINING], ["count"] (emails, distinct
+references, first and last arrival), ["arrivals", prefix of the references]. Times are time.monotonic(), equal in all
+processes.
 """
 
 import asyncio
@@ -14,12 +15,12 @@ import sys
 import time
 
 REFERENCE = b"\nX-Entity-Ref-ID:"
-LONGEST = 200  # bytes of a reference, with the fold before it
+MAX_REFERENCE = 200  # bytes of a reference, with the fold before it
 END = b"\r\n.\r\n"
 
 
 class Tally:
-    """What has come since the last reset, by reference. delay: seconds before a mail is taken. hello: to EHLO."""
+    """The emails since the last reset, and the server's behaviour."""
 
     def __init__(self) -> None:
         self.reset(0)
@@ -34,10 +35,10 @@ class Tally:
         self.hello = b"250-sink\r\n%b250-SIZE 36700160\r\n250 8BITMIME\r\n" % middle
 
     def take(self, buffer: bytearray, end: int) -> None:
-        """A mail that is the beginning of the buffer; a reference is what stands before an @."""
+        """Record the email at the beginning of the buffer. Its reference is the text before an @."""
         at = buffer.find(REFERENCE, 0, end)
         begin = at + len(REFERENCE)
-        reference = bytes(buffer[begin : begin + LONGEST]).partition(b"@")[0] if at >= 0 else b""
+        reference = bytes(buffer[begin : begin + MAX_REFERENCE]).partition(b"@")[0] if at >= 0 else b""
         self.mails.append((reference.strip().decode(), time.monotonic()))
 
     def count(self) -> list[float | None]:
@@ -46,11 +47,11 @@ class Tally:
 
 
 class Smtp(asyncio.Protocol):
-    """One client. Commands are answered in order; while a mail's answer is delayed, what follows waits."""
+    """One client. Replies are in order: while that to an email is delayed, later commands wait."""
 
     def __init__(self, tally: Tally) -> None:
         self.tally, self.buffer = tally, bytearray()
-        self.in_content = self.held = self.over = False
+        self.in_content = self.delayed = self.over = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -59,18 +60,18 @@ class Smtp(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
-        self._go_on()
+        self._reply()
 
-    def _go_on(self) -> None:
-        """Answers all that is complete, with one write."""
-        answers = b""
-        while not self.held and not self.over:
-            answer = self._content() if self.in_content else self._command()
-            if answer is None:
+    def _reply(self) -> None:
+        """Reply to all complete commands with one write."""
+        replies = b""
+        while not self.delayed and not self.over:
+            reply = self._content() if self.in_content else self._command()
+            if reply is None:
                 break
-            answers += answer
-        if answers and not self.transport.is_closing():
-            self.transport.write(answers)
+            replies += reply
+        if replies and not self.transport.is_closing():
+            self.transport.write(replies)
         if self.over:
             self.transport.close()
 
@@ -89,7 +90,7 @@ class Smtp(asyncio.Protocol):
         return self.tally.hello if verb in (b"EHLO", b"HELO") else b"250 ok\r\n"
 
     def _content(self) -> bytes | None:
-        """The answer to a whole mail; b"" when it comes later."""
+        """Return the reply to a whole email; b"" when it is delayed."""
         empty = self.buffer.startswith(END[2:])
         end = 0 if empty else self.buffer.find(END)
         if end < 0:
@@ -99,43 +100,43 @@ class Smtp(asyncio.Protocol):
         self.in_content = False
         if not self.tally.delay:
             return b"250 taken\r\n"
-        self.held = True
+        self.delayed = True
         asyncio.get_running_loop().call_later(self.tally.delay, self._release)
         return b""
 
     def _release(self) -> None:
-        self.held = False
+        self.delayed = False
         if not self.transport.is_closing():
             self.transport.write(b"250 taken\r\n")
-        self._go_on()
+        self._reply()
 
 
 async def control(tally: Tally, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answers what the benchmark asks, until it hangs up."""
+    """Reply to the benchmark's requests until it disconnects."""
     while line := await reader.readline():
         match json.loads(line):
             case ["reset", delay]:
                 tally.reset(delay)
-                answer: object = True
+                response: object = True
             case ["offer", pipelining]:
                 tally.offer(pipelining=pipelining)
-                answer = True
+                response = True
             case ["count"]:
-                answer = tally.count()
+                response = tally.count()
             case ["arrivals", prefix]:
-                answer = [each for each in tally.mails if each[0].startswith(prefix)]
+                response = [each for each in tally.mails if each[0].startswith(prefix)]
             case unknown:
                 raise ValueError(f"{unknown}?")
-        writer.write(json.dumps(answer).encode() + b"\n")
+        writer.write(json.dumps(response).encode() + b"\n")
         await writer.drain()
     writer.close()
 
 
 async def main(smtp_port: int, control_port: int) -> None:
-    """Serves until killed."""
+    """Serve until killed."""
     tally, loop = Tally(), asyncio.get_running_loop()
-    await asyncio.start_server(lambda r, w: control(tally, r, w), "127.0.0.1", control_port)
     server = await loop.create_server(lambda: Smtp(tally), "127.0.0.1", smtp_port, backlog=512)
+    await asyncio.start_server(lambda r, w: control(tally, r, w), "127.0.0.1", control_port)  # last: it means "ready"
     await server.serve_forever()
 
 

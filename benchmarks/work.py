@@ -1,4 +1,4 @@
-"""What every peer's task does: the site's own letter, Django's mail, a kept SMTP connection, the ledger."""
+"""The task of every peer: the site's email, sent by Django over a persistent SMTP connection, and the ledger."""
 
 import os
 import threading
@@ -13,28 +13,30 @@ if not apps.models_ready:
 
 from django.core.mail import EmailMultiAlternatives, get_connection
 
-from accounts import letters, messages, rendering
+from accounts.mail import content, mime, rendering
 from benchmarks import ledger
 
-_kept = threading.local()
+_local = threading.local()
 
 
 def work(key: int, reference: str, payload: dict[str, Any]) -> None:
-    """One job."""
+    """Run one job."""
     ledger.processing(key)
     _send(mail(reference, payload))
     ledger.completed(key)
 
 
 def mail(reference: str, payload: dict[str, Any]) -> EmailMultiAlternatives:
-    """The notice of a sign-in, as ours."""
-    letter = letters.write(payload)
-    return messages.as_message(messages.Mail(reference, payload["email"], letter.language, *rendering.render(letter)))
+    """Return the notice of a sign-in, as ours sends it."""
+    email_content = content.write_content(payload)
+    return mime.as_message(
+        mime.Mail(reference, payload["email"], email_content.language, *rendering.render_content(email_content))
+    )
 
 
 def _send(message: EmailMultiAlternatives) -> None:
-    """Sends by this thread's connection, which stays open."""
-    if not hasattr(_kept, "connection"):
-        _kept.connection = get_connection()
-        _kept.connection.open()
-    _kept.connection.send_messages([message])
+    """Send over this thread's connection, which stays open."""
+    if not hasattr(_local, "connection"):
+        _local.connection = get_connection()
+        _local.connection.open()
+    _local.connection.send_messages([message])

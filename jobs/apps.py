@@ -1,3 +1,5 @@
+"""The Django app of the queue."""
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -7,17 +9,8 @@ class JobsConfig(AppConfig):
     verbose_name = _("Jobs")
 
     def ready(self) -> None:
-        from jobs import (  # noqa: F401  (models, their admin, system checks)
-            admin_api_keys,
-            api_keys,
-            audit,
-            bulk,
-            checks,
-            clusters,
-            counters,
-            pauses,
-            reconciler,
-            retention,
-            rollups,
-            spent,
-        )
+        from jobs import checks  # noqa: F401  (registers the system checks)
+        from jobs.cluster import clusters
+        from jobs.core import job_types
+
+        job_types.register_sweep(clusters.delete_old, clusters.old_clusters)

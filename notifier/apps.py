@@ -1,8 +1,22 @@
+"""The site's Django app: its system checks, and what `migrate` does in addition to migrations."""
+
 from typing import Any
 
 from django.apps import AppConfig, apps
-from django.core.management import call_command
-from django.db.models.signals import post_migrate
+from django.contrib.admin import apps as admin
+from django.core.management import CommandError, call_command
+from django.db import connections
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models.signals import post_migrate, pre_migrate
+
+# Migrations that 0.9.0 merged into each app's 0001_initial. Later versions have none of these names.
+MERGED_MIGRATIONS = {("jobs", "0002_message_index"), ("accounts", "0002_devices_sessions_disputes")}
+
+
+class AdminConfig(admin.AdminConfig):
+    """Django's admin, whose sign-in asks for a second factor."""
+
+    default_site = "accounts.factors.staff.StaffSite"
 
 
 class NotifierConfig(AppConfig):
@@ -11,11 +25,24 @@ class NotifierConfig(AppConfig):
     def ready(self) -> None:
         from notifier import checks  # noqa: F401  (registers the system checks)
 
-        # Django sends the signal for apps with models alone, and this one has none.
+        # Django sends these signals only for apps with models, and this one has none.
         jobs = apps.get_app_config("jobs")
-        post_migrate.connect(make_cache_table, sender=jobs, dispatch_uid="notifier.cache_table")
+        pre_migrate.connect(refuse_old_database, sender=jobs, dispatch_uid="notifier.old_database")
+        post_migrate.connect(create_cache_table, sender=jobs, dispatch_uid="notifier.cache_table")
 
 
-def make_cache_table(using: str, **_: Any) -> None:
-    """The database cache's table comes with `migrate`; nothing happens when it is there or the cache is Redis."""
+def refuse_old_database(using: str, **_: Any) -> None:
+    """Stop `migrate` on a database from before 0.9.0: its tables differ, and no migration leads to today's."""
+    connection = connections[using]
+    if MERGED_MIGRATIONS & set(MigrationRecorder(connection).applied_migrations()):
+        name = connection.settings_dict["NAME"]
+        cure = f"Delete {name}" if connection.vendor == "sqlite" else "Create a new database, name it in DATABASE_URL"
+        raise CommandError(
+            f"The database {name} was made by a version before 0.9.0 and cannot be upgraded. "
+            f"{cure}, and run the command again."
+        )
+
+
+def create_cache_table(using: str, **_: Any) -> None:
+    """Create the table of the database cache. Does nothing when it exists or the cache is Redis."""
     call_command("createcachetable", database=using, verbosity=0)

@@ -1,20 +1,26 @@
-"""System checks of the site's settings: an id, what is wrong, and what to write."""
+"""System checks of the site's settings."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connections
+
+from notifier.ops import static_files
+
+CREATE_DATABASE = "createdb --encoding UTF8 --template template0 --owner notifier notifier"
 
 
 @register(Tags.security, deploy=True)
-def proxies_are_named(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """notifier.W001: an https site without TRUSTED_PROXIES would take its proxy's address for everybody's."""
+def check_trusted_proxies(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """Warn (W001) about an https site without TRUSTED_PROXIES: it would record its proxy's address for every user."""
     if settings.SITE_URL.startswith("https://") and not settings.TRUSTED_PROXIES:
         return [
             Warning(
-                "TRUSTED_PROXIES is empty: behind a proxy every sign-in would show the proxy's address.",
-                hint="Write the networks of your proxies, TRUSTED_PROXIES=10.0.0.0/8 or unix, then look at "
-                f"{settings.SITE_URL}/admin/address/ . Without a proxy leave it empty.",
+                "TRUSTED_PROXIES is empty: behind a proxy, every sign-in would show the proxy's address.",
+                hint="Set it to the networks of your proxies, TRUSTED_PROXIES=10.0.0.0/8 or unix, then open "
+                f"{settings.SITE_URL}/admin/address/ . Without a proxy, leave it empty.",
                 id="notifier.W001",
             )
         ]
@@ -22,14 +28,58 @@ def proxies_are_named(app_configs: Any, **_: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security)
-def proxies_come_first(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """notifier.W002: whatever runs before the proxy middleware sees another address than the rest."""
+def check_middleware_order(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """Warn (W002) when another middleware runs before the proxy middleware: it would see another address."""
     if settings.MIDDLEWARE[:1] != ["notifier.middleware.trusted_proxies"]:
         return [
             Warning(
                 "notifier.middleware.trusted_proxies is not the first middleware.",
-                hint='Put "notifier.middleware.trusted_proxies" at the head of MIDDLEWARE.',
+                hint='Make "notifier.middleware.trusted_proxies" the first entry of MIDDLEWARE.',
                 id="notifier.W002",
             )
         ]
     return []
+
+
+@register(Tags.database)
+def check_encoding(databases: Sequence[str] | None, **_: Any) -> list[CheckMessage]:
+    """Check that PostgreSQL stores UTF-8 (E003); with `check --database default`, and before each `migrate`.
+
+    In a database in SQL_ASCII, the default of a server without a locale, every name that is not ASCII is refused.
+    """
+    wrong = {alias: encoding for alias in databases or [] if (encoding := server_encoding(alias)) != "UTF8"}
+    return [
+        Error(
+            f"The encoding of the database {alias!r} is {encoding}: it must be UTF8.",
+            hint=f"Create a new database: {CREATE_DATABASE}",
+            id="notifier.E003",
+        )
+        for alias, encoding in wrong.items()
+    ]
+
+
+def server_encoding(alias: str) -> str:
+    """Return the encoding of a database; SQLite always stores UTF-8."""
+    connection = connections[alias]
+    if connection.vendor != "postgresql":
+        return "UTF8"
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_encoding")
+        (encoding,) = cursor.fetchone()
+    return str(encoding)
+
+
+@register(Tags.staticfiles, deploy=True)
+def check_static_files(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """Warn (W003) when static files are not collected, or a volume over VAR_DIR hides them."""
+    missing = static_files.count_missing()
+    if not missing:
+        return []
+    return [
+        Warning(
+            f"{static_files.describe_missing(missing)}.",
+            hint="Run manage.py collectstatic with the same VAR_DIR, then restart the site. A volume that is mounted "
+            "over VAR_DIR hides what the image holds there.",
+            id="notifier.W003",
+        )
+    ]

@@ -1,11 +1,11 @@
-"""What every page knows about the site."""
+"""The template context that every page shares."""
 
 from django.conf import settings
 from django.http import HttpRequest
 
 
-def site(request: HttpRequest) -> dict[str, object]:
-    """Template context: the site's name, a person's contact, whether the local mailbox and GitHub are there."""
+def site_context(request: HttpRequest) -> dict[str, object]:
+    """Return the site's name and support address, and whether DEBUG and GitHub sign-in are on."""
     return {
         "SITE_NAME": settings.SITE_NAME,
         "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,

@@ -1,33 +1,54 @@
-"""Who is asking: the one place that reads X-Forwarded-For, so that everything after it agrees on REMOTE_ADDR.
+"""Middleware about how a request arrived: the client's address and scheme behind proxies, and probes.
 
-The header is a list to which each proxy adds, at the right end, the address it was called from. Whatever stands to
-the left of what our own proxies wrote is the client's word. So the list is read from the right: addresses of
-TRUSTED_PROXIES are passed over, and the first other one is the client.
+`trusted_proxies` is the only code that reads X-Forwarded-For, so that everything after it agrees on REMOTE_ADDR. The
+header is a list. Each proxy appends, at the right end, the address that connected to it. Entries left of those that our
+own proxies wrote come from the client. So the list is read from the right: addresses in TRUSTED_PROXIES are skipped,
+and the first other one is the client's.
 """
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.urls import resolve
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+View = Callable[[HttpRequest], HttpResponse]
 
-HOPS = 20  # entries read, from the right
-UNIX = "unix"  # in TRUSTED_PROXIES: whoever connects over a unix socket, where there is no address
+MAX_HOPS = 20  # entries read, from the right
+UNIX = "unix"  # in TRUSTED_PROXIES: a client that connects over a unix socket, which has no address
+PROBES = ("/healthz", "/readyz", "/metrics")
+QUOTED = r'"(?:[^"\\]|\\.)*"'
+ELEMENTS = re.compile(rf"(?:[^,\"]|{QUOTED})+")  # of a Forwarded header (RFC 7239)
+PAIRS = re.compile(rf"(for|proto)\s*=\s*({QUOTED}|[^;,\s]+)", re.IGNORECASE)
 
 
-def trusted_proxies(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware, before all others: REMOTE_ADDR becomes the client's, the scheme what the trusted proxy says."""
+def answer_probes(get_response: View) -> View:
+    """Middleware: run the views of probes directly, for any Host header, without sessions or a redirect to https."""
+
+    def respond(request: HttpRequest) -> HttpResponse:
+        if request.path_info not in PROBES:
+            return get_response(request)
+        match = request.resolver_match = resolve(request.path_info)
+        return match.func(request)
+
+    return respond
+
+
+def trusted_proxies(get_response: View) -> View:
+    """Middleware, before all others: set REMOTE_ADDR and the scheme to the client's."""
     networks, unix = parse_networks(settings.TRUSTED_PROXIES)
 
     def respond(request: HttpRequest) -> HttpResponse:
         meta = request.META
         meta["PEER_ADDR"] = peer = meta.get("REMOTE_ADDR") or ""
         if _is_trusted(peer, networks, unix):
-            meta["REMOTE_ADDR"] = client_address(peer, meta.get("HTTP_X_FORWARDED_FOR", ""), networks)
-            if meta.get("HTTP_X_FORWARDED_PROTO", "").strip().lower() == "https":
+            addresses, schemes = forwarded_values(meta)
+            meta["REMOTE_ADDR"], proxies = _client(peer, addresses, networks)
+            if schemes and schemes[max(-len(schemes), -proxies)].strip(' \t"').lower() == "https":
                 meta["wsgi.url_scheme"] = "https"
         else:
             meta["REMOTE_ADDR"] = str(parse_address(peer) or "")
@@ -36,25 +57,41 @@ def trusted_proxies(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
     return respond
 
 
-def client_address(peer: str, forwarded: str, networks: Iterable[Network]) -> str:
-    """The client's address as far as it is known, in its shortest form; empty when there is none.
+def forwarded_values(meta: dict[str, str]) -> tuple[list[str], list[str]]:
+    """Return the entries of X-Forwarded-For and X-Forwarded-Proto, the last MAX_HOPS of each.
 
-    peer: who connected, trusted. forwarded: X-Forwarded-For as it came. A word that is no address ends the reading:
-    the last proxy that was passed over is then all that is known.
+    `Forwarded` (RFC 7239) is read only when both are missing: a proxy that writes them may pass on a client's.
     """
-    seen = parse_address(peer)
-    for word in reversed(forwarded.split(",")[-HOPS:]):
+    addresses, schemes = meta.get("HTTP_X_FORWARDED_FOR", ""), meta.get("HTTP_X_FORWARDED_PROTO", "")
+    if addresses or schemes:
+        return addresses.split(",")[-MAX_HOPS:], schemes.split(",")[-MAX_HOPS:] if schemes else []
+    elements = ELEMENTS.findall(meta.get("HTTP_FORWARDED", ""))[-MAX_HOPS:]
+    pairs = [{name.lower(): value for name, value in PAIRS.findall(element)} for element in elements]
+    return [pair.get("for", "") for pair in pairs], [pair.get("proto", "") for pair in pairs]
+
+
+def _client(peer: str, forwarded: list[str], networks: Iterable[Network]) -> tuple[str, int]:
+    """Return the client's address and the number of trusted proxies on the way, the peer included.
+
+    An entry that is not an address ends the reading: then the last proxy before it is all that is known.
+    """
+    seen, proxies = parse_address(peer), 0
+    for word in reversed(forwarded):
+        proxies += 1
         address = parse_address(word)
         if address is None:
             break
         seen = address
         if not _within(address, networks):
             break
-    return str(seen or "")
+    return str(seen or ""), max(1, proxies)
 
 
 def parse_address(word: str) -> Address | None:
-    """The address in `word`, whatever proxies write around it: ports, brackets, quotes, a zone, ::ffff:1.2.3.4."""
+    """Parse an address with what proxies write around it: ports, brackets, quotes, a zone, ::ffff:1.2.3.4.
+
+    Returns None when `word` is not an address.
+    """
     word = word.strip().strip('"')
     if word.startswith("["):
         word = word[1:].partition("]")[0]
@@ -68,7 +105,7 @@ def parse_address(word: str) -> Address | None:
 
 
 def parse_networks(words: Iterable[str]) -> tuple[list[Network], bool]:
-    """TRUSTED_PROXIES as networks, and whether a unix socket is among them. Raises ValueError on anything else."""
+    """Split TRUSTED_PROXIES into networks and whether unix sockets are trusted. Raises ValueError on other words."""
     words = list(words)
     return [ipaddress.ip_network(word) for word in words if word != UNIX], UNIX in words
 

@@ -1,14 +1,19 @@
-"""Every address of the site."""
+"""The URLs of the site."""
 
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from accounts import views as accounts
-from accounts.limits import limited
-from jobs.admin import overview
-from notifier import health, metrics, pages
-from notifier.api.site import api
+from accounts.sign_in.ratelimit import limit_guesses
+from jobs.admin.pages import overview
+from notifier import pages
+from notifier.api.app import api
+from notifier.ops import health, metrics
+
+handler500 = "notifier.web.outage.error"
+CHANGE_PASSWORD = RedirectView.as_view(pattern_name="account_change_password")  # one form: limited, and emailed
 
 urlpatterns = [
     path("", accounts.home, name="home"),
@@ -17,13 +22,14 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
-    path("admin/address/", pages.address, name="seen_address"),
-    path("admin/login/", limited("sign-in")(admin.site.login)),
+    path("admin/address/", admin.site.admin_view(pages.address), name="seen_address"),
+    path("admin/login/", limit_guesses("username")(admin.site.login)),
+    path("admin/password_change/", CHANGE_PASSWORD),
     path("admin/", admin.site.admin_view(overview.index)),
     path("admin/", admin.site.urls),
     path("accounts/", include("accounts.urls")),
 ]
 if settings.ANYMAIL_WEBHOOKS:
-    urlpatterns.append(path("anymail/", include("notifier.webhooks")))
+    urlpatterns.append(path("anymail/", include("notifier.api.webhooks")))
 if settings.DEBUG:
     urlpatterns.append(path("dev/", include("notifier.dev.urls")))

@@ -1,8 +1,13 @@
-"""gunicorn's entry: `gunicorn notifier.wsgi`."""
+"""The WSGI application: `gunicorn notifier.wsgi`."""
 
 import os
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from notifier.web import waits
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notifier.settings")
-application = get_wsgi_application()
+application = waits.bounded(get_wsgi_application())
+if settings.SQLITE:  # PostgreSQL's engine limits the waits of each request
+    settings.DATABASES["default"]["OPTIONS"]["timeout"] = waits.SQLITE_SECONDS

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Tries a running site by its API: five cases, pass or fail for each.   usage: scripts/smoke.py URL KEY [EMAIL]
+"""Smoke test of a running site through its API: five cases.
 
-The key needs the scopes enqueue, read and admin. EMAIL gets the ten mails that the third case takes (default:
-smoke@example.com, an address that nobody has). Python's standard library alone.
+usage: scripts/smoke.py URL KEY [EMAIL]
+
+The key needs the scopes enqueue, read and admin. EMAIL receives the ten emails of the third case (default: an
+address of its own for each run, at example.com, since an address gets 20 notices an hour). It needs only Python's
+standard library.
 """
 
 import json
@@ -14,39 +17,39 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-PER_HOUR = 10
-STATES = {"enqueued", "processing", "completed", "failed", "dlq", "discarded"}
+HOURLY_LIMIT = 10
+STATUSES = {"enqueued", "processing", "completed", "failed", "dlq", "discarded"}
 Headers = dict[str, str]
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     status: int
     headers: Headers
     body: Any
 
 
-class Wrong(Exception):
-    """The site answered something else than it should."""
+class UnexpectedResponse(Exception):
+    """The site responded differently than it should."""
 
 
 class Site:
-    """The API at `url` with `key`; the notices go to `email`."""
+    """The API at `url`, used with `key`. Its notices go to `email`, or to an address of this run."""
 
-    def __init__(self, url: str, key: str, email: str) -> None:
-        self.url, self.key, self.email = url.rstrip("/"), key, email
-        self.run = uuid.uuid4().hex[:12]
+    def __init__(self, url: str, key: str, email: str = "") -> None:
+        self.url, self.key, self.run = url.rstrip("/"), key, uuid.uuid4().hex[:12]
+        self.email = email or f"smoke-{self.run}@example.com"
 
-    def call(self, method: str, path: str, body: Any = None) -> Answer:
+    def call(self, method: str, path: str, body: Any = None) -> Response:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=15) as answer:
-                return Answer(answer.status, dict(answer.headers), json.load(answer))
+            with urllib.request.urlopen(request, timeout=15) as response:
+                return Response(response.status, dict(response.headers), json.load(response))
         except urllib.error.HTTPError as error:
-            return Answer(error.code, dict(error.headers), json.loads(error.read() or b"null"))
+            return Response(error.code, dict(error.headers), json.loads(error.read() or b"null"))
 
-    def enqueue(self, user: str, number: int) -> Answer:
+    def enqueue(self, user: str, number: int) -> Response:
         notice = {
             "userId": f"smoke-{self.run}-{user}",
             "email": self.email,
@@ -60,34 +63,36 @@ class Site:
         return self.call("POST", "/api/jobs/signin-notification", notice)
 
 
-def expect(answer: Answer, status: int, *fields: str) -> None:
-    """Raises Wrong unless the answer has this status and these fields."""
-    missing = [field for field in fields if field not in (answer.body or {})]
-    if answer.status != status or missing:
-        raise Wrong(f"expected {status} with {', '.join(fields) or 'anything'}, got {answer.status} {answer.body}")
+def expect(response: Response, status: int, *fields: str) -> None:
+    """Raise UnexpectedResponse unless the response has this status and these fields."""
+    missing = [field for field in fields if field not in (response.body or {})]
+    if response.status != status or missing:
+        raise UnexpectedResponse(
+            f"expected {status} with {', '.join(fields) or 'anything'}, got {response.status} {response.body}"
+        )
 
 
 def enqueue(site: Site) -> None:
-    answer = site.enqueue("one", 1)
-    expect(answer, 202, "jobId", "status")
-    if not answer.headers.get("Location", "").endswith(answer.body["jobId"]):
-        raise Wrong(f"the Location is {answer.headers.get('Location')}")
+    response = site.enqueue("one", 1)
+    expect(response, 202, "jobId", "status")
+    if not response.headers.get("Location", "").endswith(response.body["jobId"]):
+        raise UnexpectedResponse(f"the Location is {response.headers.get('Location')}")
 
 
 def status(site: Site) -> None:
-    answer = site.call("GET", f"/api/jobs/smoke-{site.run}-one-1")
-    expect(answer, 200, "jobId", "jobType", "status", "attemptCount", "maxAttempts", "createdAt")
-    if answer.body["status"] not in STATES:
-        raise Wrong(f"the status is {answer.body['status']}")
+    response = site.call("GET", f"/api/jobs/smoke-{site.run}-one-1")
+    expect(response, 200, "jobId", "jobType", "status", "attemptCount", "maxAttempts", "createdAt")
+    if response.body["status"] not in STATUSES:
+        raise UnexpectedResponse(f"the status is {response.body['status']}")
 
 
-def eleventh(site: Site) -> None:
-    for number in range(PER_HOUR):
+def hourly_limit(site: Site) -> None:
+    for number in range(HOURLY_LIMIT):
         expect(site.enqueue("many", number), 202)
-    answer = site.enqueue("many", PER_HOUR)
-    expect(answer, 429)
-    if not answer.headers.get("Retry-After", "").isdecimal():
-        raise Wrong("there is no Retry-After")
+    response = site.enqueue("many", HOURLY_LIMIT)
+    expect(response, 429)
+    if not response.headers.get("Retry-After", "").isdecimal():
+        raise UnexpectedResponse("there is no Retry-After")
 
 
 def duplicate(site: Site) -> None:
@@ -99,27 +104,27 @@ def dead_letters(site: Site) -> None:
 
 
 CASES: dict[str, Callable[[Site], None]] = {
-    "a notice is taken": enqueue,
+    "a notice is accepted": enqueue,
     "its job can be read": status,
-    "the 11th in an hour is refused": eleventh,
+    "the 11th in an hour is refused": hourly_limit,
     "a duplicate is refused": duplicate,
     "dead letters are listed": dead_letters,
 }
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code: 0 when every case passed."""
+    """Run the cases and return the exit code: 0 when all passed."""
     if len(arguments) not in (2, 3):
         print(__doc__, file=sys.stderr)
         return 2
-    site, failed = Site(*arguments[:2], email=arguments[2] if len(arguments) == 3 else "smoke@example.com"), 0
+    site, failed = Site(*arguments), 0
     for name, case in CASES.items():
         try:
             case(site)
             print(f"pass  {name}")
-        except (Wrong, OSError, ValueError) as wrong:
+        except (UnexpectedResponse, OSError, ValueError) as error:
             failed += 1
-            print(f"FAIL  {name}: {wrong}")
+            print(f"FAIL  {name}: {error}")
     return 1 if failed else 0
 
 

@@ -1,7 +1,9 @@
 """What every test can ask for."""
 
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,20 +11,52 @@ from django.conf import settings as site_settings
 from django.db import connections
 from playwright.sync_api import Browser, sync_playwright
 
-from tests import machine
-from tests.postgres import Postgres
-from tests.site import Site
+from tests.support import machine, templates
+from tests.support.postgres import Postgres
+from tests.support.site import Site
 
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+FOLDERS = {"unit", "database", "processes", "browser", "documents"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the name of its folder, which says what it needs; expect failures of quarantined ones.
+
+    pytest's summary then lists each quarantined test with its reason, as XFAIL or XPASS.
+    """
+    here = Path(__file__).parent
+    for item in items:
+        folder = item.path.relative_to(here).parts[0]
+        if folder in FOLDERS:
+            item.add_marker(folder)
+        if quarantine := item.get_closest_marker("quarantine"):
+            item.add_marker(pytest.mark.xfail(reason=f"quarantine: {quarantine.kwargs['reason']}", strict=False))
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """SQLite's test database is a file, as the site's is: in memory no second process would see it."""
-    database = site_settings.DATABASES["default"]
-    if database["ENGINE"] == "django.db.backends.sqlite3":
+    """Have the test database copied from one that is migrated once in a run.
+
+    SQLite's is a file, as the site's is: in memory no second process would see it.
+    """
+    database = connections["default"].settings_dict["TEST"]
+    if is_sqlite():
         worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-        connections["default"].settings_dict["TEST"]["NAME"] = f"{os.environ['NOTIFIER_TESTS']}/test{worker}.sqlite3"
+        database["NAME"] = f"{os.environ['NOTIFIER_TESTS']}/test{worker}.sqlite3"
+        shutil.copy(templates.migrated_file(), database["NAME"])
+    else:
+        database["TEMPLATE"] = templates.migrated_database()
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Keep the copied file of SQLite; it goes with the folder of the run."""
+    return is_sqlite()
+
+
+def is_sqlite() -> bool:
+    """Return whether this run is on SQLite."""
+    return bool(site_settings.DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3")
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +67,7 @@ def quick_passwords(settings: Any) -> None:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    """A whole site that runs (tests/site.py), for all tests of a module. A test that breaks it makes its own."""
+    """A running site (tests/support/site.py) for all tests of a module. A test that breaks it makes its own."""
     with Site() as running:
         running.start("mail", "worker", "web")
         yield running

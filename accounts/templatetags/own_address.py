@@ -1,20 +1,20 @@
-"""`{% address_trouble %}`: the banner on a person's pages when mails to their address come back."""
+"""`{% address_trouble %}`: the banner on a user's pages when emails to the user's address bounce."""
 
 from typing import Any
 
 from django import template
 
-from accounts import own_address
-from accounts.models import User
+from accounts.suppression import own_address
+from accounts.user import User
 
 register = template.Library()
 
 
 @register.inclusion_tag("accounts/address_trouble.html", takes_context=True)
 def address_trouble(context: dict[str, Any]) -> dict[str, Any]:
-    """The banner's context; without trouble it is empty."""
+    """Return the banner's context; `trouble` is None without a problem."""
     request = context["request"]
     user = request.user
-    trouble = own_address.trouble(user) if isinstance(user, User) else None
+    trouble = own_address.address_problem(user) if isinstance(user, User) else None
     passed = {name: context.get(name) for name in ("SUPPORT_EMAIL", "csrf_token")}
     return {"trouble": trouble, "user": user, **passed}

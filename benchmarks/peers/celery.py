@@ -14,5 +14,5 @@ task = app.task(work, name="work")
 
 
 def enqueue(reference: str, payload: dict[str, Any]) -> None:
-    """One job."""
+    """Enqueue one job."""
     task.delay(ledger.accepted(reference, payload), reference, payload)

@@ -11,6 +11,6 @@ TASK = "benchmarks.work.work"
 
 
 def enqueue(reference: str, payload: dict[str, Any]) -> None:
-    """One job."""
+    """Enqueue one job."""
     with transaction.atomic():
         async_task(TASK, ledger.accepted(reference, payload), reference, payload)

@@ -14,5 +14,5 @@ actor = dramatiq.actor(work)
 
 
 def enqueue(reference: str, payload: dict[str, Any]) -> None:
-    """One job."""
+    """Enqueue one job."""
     actor.send(ledger.accepted(reference, payload), reference, payload)

@@ -13,5 +13,5 @@ task = huey.task()(work)
 
 
 def enqueue(reference: str, payload: dict[str, Any]) -> None:
-    """One job."""
+    """Enqueue one job."""
     task(ledger.accepted(reference, payload), reference, payload)

@@ -1,11 +1,11 @@
-"""Notifier: its own way into the queue; the hourly limit, the job id and the ledger are part of it."""
+"""Notifier with its own `enqueue`, which includes the hourly limit, the job id and the ledger."""
 
 from typing import Any
 
-from accounts.notices import JOB_TYPE
-from jobs import queue
+from accounts.notices.sign_in import SIGN_IN_JOB
+from jobs.queue.enqueue import enqueue as enqueue_job
 
 
 def enqueue(reference: str, payload: dict[str, Any]) -> None:
-    """One job, of a user of its own: the limit is ten an hour."""
-    queue.enqueue(JOB_TYPE, payload, job_id=reference, user_id=reference)
+    """Enqueue one job for a new user: the limit is ten an hour."""
+    enqueue_job(SIGN_IN_JOB, payload, job_id=reference, user_id=reference)

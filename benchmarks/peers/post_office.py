@@ -1,6 +1,6 @@
-"""django-post-office: keeps a ledger of its own, renders when a mail is queued and sends what is queued in batches.
+"""django-post-office: it has its own ledger, renders an email when it is queued, and sends in batches.
 
-Its worker is `send_queued_mail` over and over, with two processes and a rest of a second.
+Its worker repeats `send_queued_mail` with two processes and pauses of a second.
 """
 
 import time
@@ -12,11 +12,11 @@ from post_office import mail as office
 
 from benchmarks.work import mail
 
-REST_SECONDS = 1.0
+PAUSE_SECONDS = 1.0
 
 
 def enqueue(reference: str, payload: dict[str, Any]) -> None:
-    """One mail."""
+    """Enqueue one email."""
     message = mail(reference, payload)
     office.send(
         recipients=message.to,
@@ -29,8 +29,8 @@ def enqueue(reference: str, payload: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """The worker, until killed."""
+    """Run the worker until killed."""
     lock = str(Path(settings.VAR_DIR, "post-office"))
     while True:
         office.send_queued_mail_until_done(lock, processes=2)
-        time.sleep(REST_SECONDS)
+        time.sleep(PAUSE_SECONDS)

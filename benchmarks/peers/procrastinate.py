@@ -11,11 +11,11 @@ from benchmarks.work import work
 
 @app.task(name="work")
 def task(key: int, reference: str, payload: dict[str, Any]) -> None:
-    """What its worker calls."""
+    """Run one job. Called by the worker."""
     work(key, reference, payload)
 
 
 def enqueue(reference: str, payload: dict[str, Any]) -> None:
-    """One job."""
+    """Enqueue one job."""
     with transaction.atomic():
         task.defer(key=ledger.accepted(reference, payload), reference=reference, payload=payload)

@@ -1,4 +1,4 @@
-"""RQ on Redis. Its SimpleWorker forks for no job, so that connections can be kept."""
+"""RQ on Redis. Its SimpleWorker does not fork for each job, so that connections stay open."""
 
 import os
 from typing import Any
@@ -13,5 +13,5 @@ queue = Queue(connection=Redis.from_url(os.environ["BENCH_REDIS"]))
 
 
 def enqueue(reference: str, payload: dict[str, Any]) -> None:
-    """One job; nothing is kept of its result."""
+    """Enqueue one job, without storing its result."""
     queue.enqueue(work, ledger.accepted(reference, payload), reference, payload, result_ttl=0)

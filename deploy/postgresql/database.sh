@@ -1,12 +1,12 @@
 #!/bin/sh
-# Backup and restore while the site and the workers go on running.   usage: database.sh dump|close|restore|open [FILE]
-# Who asks is a superuser (PGHOST, PGPORT, PGUSER); DATABASE and ROLE say whose database it is.
-#   dump FILE      a copy of the database as it is at one instant; nobody is stopped
-#   close          the role is shut out: sign-ins wait for nothing and fail, the API answers 503, workers wait
-#   restore FILE   drops the database and makes it again from the copy; after close only
-#   open           the role may come back; everything goes on by itself
+# Backup and restore while the site and the workers keep running.   usage: database.sh dump|close|restore|open [FILE]
+# Run it as a superuser of PostgreSQL (PGHOST, PGPORT, PGUSER); DATABASE and ROLE name the database and its owner.
+#   dump FILE      copy the database as of one instant, without stopping anything
+#   close          disconnect the role: sign-ins fail immediately, the API responds 503, workers wait
+#   restore FILE   drop the database and create it again from the copy; only after close
+#   open           let the role connect again; everything continues automatically
 set -eu
-umask 077  # a copy holds addresses of people
+umask 077  # a copy contains users' email addresses
 database=${DATABASE:-notifier} role=${ROLE:-notifier}
 
 sql() {
@@ -28,7 +28,7 @@ restore)
     [ -s "$2" ] && pg_restore --list "$2" >/dev/null
     sql <<'SQL'
 DROP DATABASE IF EXISTS :"database";
-CREATE DATABASE :"database" OWNER :"role";
+CREATE DATABASE :"database" OWNER :"role" ENCODING 'UTF8' TEMPLATE template0;
 SQL
     pg_restore --exit-on-error --no-acl --role "$role" --no-owner --dbname "$database" "$2"
     psql --no-psqlrc --quiet --dbname "$database" --command 'ANALYZE'

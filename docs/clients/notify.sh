@@ -1,7 +1,7 @@
 #!/bin/sh
-# Tells Notifier that somebody signed in.   usage: NOTIFIER_URL=... NOTIFIER_API_KEY=... notify.sh < notice.json
-# The file is the body of POST /api/jobs/signin-notification; give it a jobId, and trying again is safe.
-# Exit code 0: Notifier has the notice. The key is read from a file descriptor: it shows in no list of processes.
+# Reports a sign-in to Notifier.   usage: NOTIFIER_URL=... NOTIFIER_API_KEY=... notify.sh < notice.json
+# The file is the body of POST /api/jobs/signin-notification; with a jobId in it, a retry is safe.
+# Exit code 0: Notifier has the notice. The key is read from a file descriptor: no list of processes shows it.
 set -eu
 body=$(cat)
 answer=$(printf 'header = "Authorization: Bearer %s"\n' "$NOTIFIER_API_KEY" |

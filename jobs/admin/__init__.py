@@ -1,3 +1,3 @@
-"""The operators' pages: what is wrong, why, and what to press. Nothing in them can be edited by hand."""
+"""The operators' pages; each module of pages/ registers its own."""
 
-from jobs.admin import audit, bulk, clusters, courier, joblog, pauses  # noqa: F401  (each registers its pages)
+from jobs.admin.pages import audit, broker, bulk, clusters, jobs, pauses  # noqa: F401

@@ -1,9 +1,10 @@
-"""Who calls the API: a key with its scopes, or a member of the staff in the browser. And how often."""
+"""Authentication of the API (API keys and staff sessions) and its rate limit."""
 
 from dataclasses import dataclass
 
 import structlog
 from django.conf import settings
+from django.db import Error
 from django.http import HttpRequest
 from django_ratelimit.core import get_usage
 from ninja.security import HttpBearer
@@ -11,8 +12,9 @@ from ninja.security.apikey import APIKeyCookie
 from ninja.utils import check_csrf
 from redis.exceptions import RedisError
 
-from jobs.api_keys import ApiKey, Scope
-from jobs.models import JobLog
+from accounts.factors import staff
+from accounts.sites.keys import ApiKey, Scope
+from jobs.core.job import JobLog
 from notifier.api.problems import Problem
 
 log = structlog.get_logger("notifier.api")
@@ -20,30 +22,34 @@ log = structlog.get_logger("notifier.api")
 
 @dataclass(frozen=True)
 class Caller:
-    """who: as the audit log names it. source: whose jobs are its own; None for staff."""
+    """The authenticated client of a request."""
 
-    who: str
-    source: str | None
-    admin: bool
+    who: str  # its name in the audit log
+    source: str | None  # the source of its own jobs; None for staff
+    admin: bool  # whether it may read every job
 
     def may_see(self, job: JobLog) -> bool:
+        """Return whether the caller may read the job."""
         return self.admin or job.source == self.source
 
 
 def caller_of(request: HttpRequest) -> Caller:
-    """Who was let in."""
+    """Return the caller that authentication found."""
     return request.auth  # type: ignore[attr-defined]
 
 
 class BearerKey(HttpBearer):
-    """Lets a usable key with one of the scopes in. A wrong key gets 401, one without the scope 403, too many 429."""
+    """Accepts a valid key with one of the scopes.
+
+    An invalid key gets 401, one without the scope 403, and one with too many requests 429.
+    """
 
     def __init__(self, *scopes: Scope) -> None:
         super().__init__()
         self.scopes = set(scopes)
 
     def __call__(self, request: HttpRequest) -> Caller | None:
-        """Not ninja's own, which logs what it does not know in DEBUG: that may be a key."""
+        """Replace ninja's method, which logs an unknown scheme in DEBUG: the header may hold a key."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         return self.authenticate(request, token.strip()) if scheme.lower() == "bearer" else None
 
@@ -51,7 +57,7 @@ class BearerKey(HttpBearer):
         key = ApiKey.objects.find(token)
         if key is None:
             return None
-        count(request, "key", str(key.pk))
+        count_request(request, "key", str(key.pk))
         if not self.scopes & set(key.scopes):
             raise Problem("forbidden", f"The key needs the scope {' or '.join(sorted(self.scopes))}.")
         key.used()
@@ -59,7 +65,7 @@ class BearerKey(HttpBearer):
 
 
 class StaffSession(APIKeyCookie):
-    """Lets a signed-in member of the staff in who has the permission; what changes something needs the CSRF token."""
+    """Accepts a signed-in staff member with the permission. Requests that change data need the CSRF token."""
 
     param_name = settings.SESSION_COOKIE_NAME
 
@@ -69,9 +75,11 @@ class StaffSession(APIKeyCookie):
 
     def __call__(self, request: HttpRequest) -> Caller | None:
         user = getattr(request, "user", None)
-        if "Authorization" in request.headers or not (user and user.is_active and user.is_staff):
+        if "Authorization" in request.headers or user is None or not staff.is_staff(request):
             return None
-        count(request, "staff", str(user.pk))
+        count_request(request, "staff", str(user.pk))
+        if not staff.may_administer(request):
+            raise Problem("forbidden", "Staff need a second factor. Sign in at /admin/, which asks for it.")
         if check_csrf(request):
             raise Problem("csrf-failed")
         if not user.has_perm(self.permission):
@@ -79,28 +87,31 @@ class StaffSession(APIKeyCookie):
         return Caller(who=user.get_username(), source=None, admin=True)
 
     def authenticate(self, request: HttpRequest, key: str | None) -> None:
-        """Not used: `__call__` decides."""
+        """Do nothing: ninja requires this method, but `__call__` decides."""
 
 
 def refuse(request: HttpRequest) -> None:
-    """The last in line: nobody knew the caller. 401, or 429 for an address that keeps trying."""
-    count(request, "address", None)
+    """Refuse a caller that no other authenticator accepted: 401, or 429 after too many requests."""
+    count_request(request, "address", None)
     raise Problem("unauthenticated")
 
 
-def count(request: HttpRequest, group: str, who: str | None) -> None:
-    """Counts one request of `who` (None: of its address). Raises 429 when API_RATE is used up."""
-    known = who is not None or not request.META.get("REMOTE_ADDR")
+def count_request(request: HttpRequest, group: str, client: str | None) -> None:
+    """Count one request of `client` (None: of its IP address).
+
+    Raises Problem 429 when API_RATE is used up. A request that cannot be counted is accepted.
+    """
+    by_name = client is not None or not request.META.get("REMOTE_ADDR")
     try:
         usage = get_usage(
             request,
             group=f"api-{group}",
-            key=(lambda *_: who or "-") if known else "ip",
+            key=(lambda *_: client or "-") if by_name else "ip",
             rate=settings.API_RATE,
             increment=True,
         )
-    except RedisError as away:
-        log.warning("redis away, requests are not counted", error=str(away))
+    except (RedisError, Error) as away:
+        log.warning("cache away, request not counted", error=type(away).__name__)
         return
     if usage and usage["should_limit"]:
         raise Problem("too-many-requests", retry_after=max(1, usage["time_left"]))

@@ -1,70 +1,105 @@
-"""Enqueuing a notice and reading its job."""
+"""Operations on jobs: enqueue a notice, read its job."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from ninja import Router, Status
+from ninja import Header, Router, Status
 
-from accounts import site_notices
-from jobs import queue
-from jobs.api_keys import Scope
-from jobs.models import WAITING, JobLog
-from notifier.api import answers, given
-from notifier.api.auth import BearerKey, Caller, caller_of, refuse
-from notifier.api.calls import JobId, documented, find
+from accounts.sites.job_ids import own_id
+from accounts.sites.keys import Scope
+from accounts.sites.sign_ins import SiteSignIn, enqueue_site_notice, may_be_notice_of
+from jobs.core.job import WAITING, JobLog
+from jobs.queue.enqueue import Duplicate, RateLimited
+from notifier.api import fields, schemas
+from notifier.api.auth import BearerKey, caller_of, refuse
+from notifier.api.operations import JobId, error_responses, find_job, id_for, state_for
 from notifier.api.problems import Problem
 
 router = Router(tags=["Jobs"])
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias=fields.IDEMPOTENCY_HEADER,
+        pattern=fields.IDEMPOTENCY_KEY,
+        description="Another name for jobId: 1 to 128 of A-Z a-z 0-9 . _ : -, with or without quotation marks.",
+    ),
+]
 
 
 @router.post(
     "/signin-notification",
     auth=[BearerKey(Scope.ENQUEUE), refuse],
-    response={202: answers.JobState, **documented(400, 409, 411, 413, 415)},
+    response={202: schemas.JobState, **error_responses(400, 409, 411, 413, 415, 422)},
     by_alias=True,
     operation_id="enqueueSignInNotification",
-    summary="Tell a person that somebody signed in",
+    summary="Enqueue a sign-in notification",
 )
-def enqueue(request: HttpRequest, notification: given.SignInNotification, response: HttpResponse) -> Any:
-    """The mail is sent in the background; 202 means that it will not be lost.
+def enqueue(
+    request: HttpRequest,
+    notification: schemas.SignInNotification,
+    response: HttpResponse,
+    idempotency_key: IdempotencyKey = None,
+) -> Any:
+    """The email is sent in the background. 202 means that it is stored and will not be lost.
 
-    Send the same request again whenever you are not sure: the same jobId (or, without one, the same fields) is one
-    mail. 409 means that it had arrived before.
+    Repeat the request whenever the result is unknown: the same jobId (or, without one, the same fields) is sent as one
+    email. 409 means that the notification had arrived before, 422 that the jobId belongs to another user. The header
+    Idempotency-Key is another name for jobId; with it a repeat is answered with 202 like the first request and marked
+    with Idempotency-Replayed, and 422 also means that the body differs from that of the first request.
     """
     caller = caller_of(request)
-    fields = notification.model_dump()
-    job_id = fields.pop("job_id")
+    given = notification.model_dump()
+    job_id = _one_id(given.pop("job_id"), idempotency_key)
+    sign_in = SiteSignIn(**given)
     try:
-        job = site_notices.enqueue(site_notices.SiteSignIn(**fields), source=str(caller.source), job_id=job_id)
-    except queue.Duplicate as there:
-        raise _taken(there.job, caller) from None
-    except queue.RateLimited as limit:
+        job = enqueue_site_notice(sign_in, source=str(caller.source), job_id=job_id)
+    except Duplicate as duplicate:
+        job = _repeated(duplicate.job, sign_in, with_key=idempotency_key is not None)
+        response["Idempotency-Replayed"] = "true"
+    except RateLimited as limit:
         raise Problem("too-many-notices", retry_after=limit.retry_after) from None
-    response["Location"] = reverse("api:read_job", args=[job.job_id])
-    return Status(202, job)
+    response["Location"] = reverse("api:read_job", args=[own_id(job)])
+    return Status(202, state_for(job, caller))
 
 
-def _taken(job: JobLog, caller: Caller) -> Problem:
-    """409; what another source's job is doing is nobody else's business."""
-    if job.source != caller.source:
-        return Problem("job-id-taken", jobId=job.job_id)
-    return Problem("duplicate-job", jobId=job.job_id, status=job.status)
+def _one_id(job_id: str | None, key: str | None) -> str | None:
+    """Return the job id that a request names, in its body or in its header; None for none. Raise Problem for two."""
+    key = key.strip('"') if key else None
+    if job_id and key and job_id != key:
+        error = {"field": "jobId", "message": "must be equal to the header Idempotency-Key, or left out"}
+        raise Problem("invalid-fields", errors=[error])
+    return key or job_id
+
+
+def _repeated(job: JobLog, sign_in: SiteSignIn, *, with_key: bool) -> JobLog:
+    """Return the job that a request with an Idempotency-Key repeats. Raise the 409 without one.
+
+    Raise the 422 when the job is another user's, or of another request, so that no notice was sent.
+    """
+    if job.user_id and job.user_id != sign_in.user_id:  # of a deleted row only the id is known
+        raise Problem("job-id-of-another-user", jobId=own_id(job))
+    if not with_key:
+        raise Problem("duplicate-job", jobId=own_id(job), status=job.status)
+    if not may_be_notice_of(job, sign_in):
+        raise Problem("idempotency-key-reused", jobId=own_id(job))
+    return job
 
 
 @router.get(
     "/{jobId}",
     auth=[BearerKey(Scope.READ, Scope.ADMIN), refuse],
-    response={200: answers.Job, **documented(404)},
+    response={200: schemas.Job, **error_responses(404)},
     by_alias=True,
     operation_id="readJob",
     summary="Read a job",
 )
 def read_job(request: HttpRequest, job_id: JobId) -> Any:
-    """A key sees the jobs of its own name; with the scope admin, every job."""
-    job = find(job_id, caller_of(request))
-    return answers.Job(
-        job_id=job.job_id,
+    """A key may read the jobs of its own name. With the scope admin, it may read every job."""
+    caller = caller_of(request)
+    job = find_job(job_id, caller)
+    return schemas.Job(
+        job_id=id_for(job, caller),
         job_type=job.job_type,
         status=job.status,
         attempt_count=job.attempt_count,

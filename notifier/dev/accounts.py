@@ -1,15 +1,17 @@
-"""The demo accounts: a person who signs in, and an operator."""
+"""The demo accounts: a user and an operator."""
 
 import secrets
 from dataclasses import dataclass
 
-from accounts.models import User
+from accounts.user import User
 
-ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without what looks alike
+ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without letters and digits that look alike
 
 
 @dataclass(frozen=True)
 class Demo:
+    """One demo account."""
+
     username: str
     email: str
     first_name: str
@@ -23,28 +25,28 @@ ACCOUNTS = [
 ]
 
 
-def ensure(*, new_passwords: bool = False) -> dict[str, str]:
-    """Makes the demo accounts that are missing; the passwords it gave, by user name.
+def create_missing(*, new_passwords: bool = False) -> dict[str, str]:
+    """Create the demo accounts that are missing, and return the new passwords by user name.
 
-    new_passwords: the accounts that are there get one, too.
+    With `new_passwords`, existing demo accounts get new passwords too.
     """
-    given = {}
+    passwords = {}
     for demo in ACCOUNTS:
         user = User.objects.filter(username=demo.username).first()
         if user is None or new_passwords:
-            given[demo.username] = password()
-            _save(user or User(username=demo.username), demo, given[demo.username])
-    return given
+            passwords[demo.username] = random_password()
+            _save(user or User(username=demo.username), demo, passwords[demo.username])
+    return passwords
 
 
-def password() -> str:
-    """Twelve random letters and digits in three groups: easy to type, 59 bits."""
+def random_password() -> str:
+    """Return twelve random letters and digits in three groups: easy to type, 59 bits."""
     return "-".join("".join(secrets.choice(ALPHABET) for _ in range(4)) for _ in range(3))
 
 
-def _save(user: User, demo: Demo, chosen: str) -> None:
+def _save(user: User, demo: Demo, password: str) -> None:
     user.email, user.first_name, user.last_name = demo.email, demo.first_name, demo.last_name
     user.is_staff = user.is_superuser = demo.operator
     user.is_active = True
-    user.set_password(chosen)
+    user.set_password(password)
     user.save()

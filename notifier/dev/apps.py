@@ -1,8 +1,10 @@
+"""The Django app of development tools, installed only with DEBUG."""
+
 from django.apps import AppConfig
 
 
 class DevConfig(AppConfig):
-    """What only DEBUG has: the local SMTP catcher and its pages, the demo accounts, `manage.py run`."""
+    """The local mail catcher, its pages, and the demo accounts."""
 
     name = "notifier.dev"
     label = "dev"

@@ -1,4 +1,4 @@
-"""The folder of the local catcher: one .eml file a mail, named for the moment it came."""
+"""The folder of the local mail catcher: one .eml file for each email, named after its time of arrival."""
 
 import contextlib
 import os
@@ -13,14 +13,14 @@ from email.message import Message
 from email.parser import BytesHeaderParser
 from pathlib import Path
 
-KEPT = 500
+MAX_EMAILS = 500
 NAME = re.compile(r"[0-9]{19}")  # time.time_ns()
-HEAD = 65_536  # bytes read of a mail for the list
+HEAD = 65_536  # bytes read of an email for the list
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """What the list shows of a mail."""
+    """The parts of an email that the list shows."""
 
     name: str
     caught_at: datetime
@@ -30,55 +30,55 @@ class Envelope:
 
 @dataclass(frozen=True)
 class Mail(Envelope):
-    """headers: as they were sent, decoded. html, text: the first part of each kind, empty where there is none."""
+    """A whole email."""
 
-    headers: list[tuple[str, str]]
-    html: str
-    text: str
-    size: int
+    headers: list[tuple[str, str]]  # in the order they were sent, decoded
+    html: str  # the first part of this kind; empty when there is none
+    text: str  # the first part of this kind; empty when there is none
+    size: int  # bytes
 
 
 class Mailbox:
-    """A folder of mails that keeps the last KEPT. One process writes to it, the catcher."""
+    """A folder with the last MAX_EMAILS emails. Only one process, the catcher, writes to it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.latest = 0
 
     def add(self, content: bytes) -> str:
-        """Stores a mail, whole or not at all, and drops the oldest; its name."""
+        """Store an email atomically, delete the oldest ones, and return the new name."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.latest = max(time.time_ns(), self.latest + 1)
         name = str(self.latest)
         unfinished = self.folder / f"{name}.part"
         unfinished.write_bytes(content)
         unfinished.replace(self._file(name))
-        for old in self.names()[KEPT:]:
+        for old in self.names()[MAX_EMAILS:]:
             self._file(old).unlink(missing_ok=True)
         return name
 
     def names(self) -> list[str]:
-        """Of all mails, the newest first."""
+        """Return the names of all emails, the newest first."""
         found = os.listdir(self.folder) if self.folder.is_dir() else []  # noqa: PTH208  (a fifth of iterdir's time)
         return sorted(
             (name[:-4] for name in found if name.endswith(".eml") and NAME.fullmatch(name[:-4])), reverse=True
         )
 
     def envelopes(self) -> Iterator[Envelope]:
-        """Of all mails, the newest first."""
+        """Yield the envelopes of all emails, the newest first."""
         for name in self.names():
             with contextlib.suppress(FileNotFoundError), self._file(name).open("rb") as mail:
                 headers = _headers(BytesHeaderParser().parsebytes(mail.read(HEAD)))
                 yield Envelope(name, *_summary(name, headers))
 
     def raw(self, name: str) -> bytes:
-        """A mail as it came. FileNotFoundError when it is not there (any more)."""
+        """Return an email as it arrived. Raises FileNotFoundError when it does not exist."""
         if not NAME.fullmatch(name):
             raise FileNotFoundError(name)
         return self._file(name).read_bytes()
 
     def mail(self, name: str) -> Mail:
-        """A mail, read. FileNotFoundError when it is not there (any more)."""
+        """Return an email, parsed. Raises FileNotFoundError when it does not exist."""
         content = self.raw(name)
         message = message_from_bytes(content)
         headers = _headers(message)
@@ -100,7 +100,7 @@ def _headers(message: Message) -> list[tuple[str, str]]:
 
 
 def _decoded(value: object) -> str:
-    """A header as a person reads it; as it was sent, where it cannot be decoded."""
+    """Decode a header. Text that cannot be decoded stays as it was sent."""
     try:
         text = str(make_header(decode_header(value)))  # type: ignore[arg-type]
     except (ValueError, LookupError):

@@ -1,4 +1,4 @@
-"""The addresses below /dev/, with DEBUG alone."""
+"""The URLs below /dev/, which exist only with DEBUG."""
 
 from django.urls import path, re_path
 from django.views.generic import RedirectView

@@ -1,4 +1,4 @@
-"""The pages of the local mailbox. A mail's HTML is a stranger's: it is shown in a frame that may do nothing."""
+"""Pages of the local mailbox. The HTML of an email is untrusted, so it is shown in a sandboxed frame."""
 
 import re
 
@@ -8,30 +8,30 @@ from django.shortcuts import render
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 
-from notifier.dev.mailbox import KEPT, Mail, Mailbox
+from notifier.dev.mailbox import MAX_EMAILS, Mail, Mailbox
 
-MAY = "allow-popups allow-popups-to-escape-sandbox"  # its links open in a new tab; no script, no form
-POLICY = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox {MAY}"
+SANDBOX = "allow-popups allow-popups-to-escape-sandbox"  # links open in a new tab; no scripts, no forms
+POLICY = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox {SANDBOX}"
 LINKS_OPEN_OUTSIDE = '<base target="_blank">'
 
 
 @require_safe
 def mailbox(request: HttpRequest) -> HttpResponse:
-    """All caught mails, the newest first."""
-    shown = {"mails": list(_mailbox().envelopes()), "kept": KEPT, "goes_to": _goes_to()}
+    """List all caught emails, the newest first."""
+    shown = {"mails": list(_mailbox().envelopes()), "kept": MAX_EMAILS, "goes_to": _destination()}
     return render(request, "dev/mailbox.html", shown)
 
 
 @require_safe
 def mail(request: HttpRequest, name: str) -> HttpResponse:
-    """One mail: its HTML in a frame, its text, its headers."""
-    return render(request, "dev/mail.html", {"mail": _mail_or_404(name), "may": MAY})
+    """Show one email: its HTML in a frame, its text and its headers."""
+    return render(request, "dev/mail.html", {"mail": _mail_or_404(name), "may": SANDBOX})
 
 
 @require_safe
 @xframe_options_sameorigin
 def html(request: HttpRequest, name: str) -> HttpResponse:
-    """The HTML part alone, for the frame."""
+    """Return only the HTML part, for the frame."""
     shown = _mail_or_404(name).html
     if not shown:
         raise Http404("no HTML part")
@@ -43,11 +43,11 @@ def html(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_safe
 def raw(request: HttpRequest, name: str) -> HttpResponse:
-    """The mail as it came, to keep."""
+    """Return the email as it arrived, as a download."""
     try:
         content = _mailbox().raw(name)
     except FileNotFoundError:
-        raise Http404("no such mail") from None
+        raise Http404("no such email") from None
     disposition = {"Content-Disposition": f'attachment; filename="{name}.eml"'}
     return HttpResponse(content, content_type="message/rfc822", headers=disposition)
 
@@ -60,11 +60,11 @@ def _mail_or_404(name: str) -> Mail:
     try:
         return _mailbox().mail(name)
     except FileNotFoundError:
-        raise Http404("no such mail") from None
+        raise Http404("no such email") from None
 
 
-def _goes_to() -> str:
-    """Where mail goes instead of here, if it does: a server or a backend."""
+def _destination() -> str:
+    """Return the server or backend that email goes to instead of this mailbox; empty when it comes here."""
     if settings.MAIL_IS_CAUGHT:
         return ""
     if settings.EMAIL_BACKEND != settings.SMTP_BACKEND:

@@ -1,4 +1,4 @@
-// NextAuth 4: pages/api/auth/[...nextauth].ts, with the lines that tell Notifier. The request is at hand here.
+// NextAuth 4: pages/api/auth/[...nextauth].ts, with the lines that notify Notifier. The request is available here.
 
 import type { NextApiRequest, NextApiResponse } from "next";
 import NextAuth from "next-auth";

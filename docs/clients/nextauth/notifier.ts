@@ -1,25 +1,25 @@
 /**
- * Tells Notifier that somebody signed in. One file, no dependency: copy it into your project.
+ * Reports a sign-in to Notifier. One file, no dependency: copy it into your project.
  * Auth.js 5 and NextAuth 4, Node.js 18 and newer, edge runtimes. How to wire it: ./auth.ts
  *
- * It never delays a sign-in and never throws. It retries with one jobId, so the person gets one mail.
+ * It never delays a sign-in and never throws. It retries with one jobId, so the user gets one email.
  */
 
 export interface NotifierOptions {
-  /** Where Notifier is: https://notifier.example.mn */
+  /** The address of Notifier: https://notifier.example.mn */
   url: string;
   /** A key with the scope enqueue. Keep it in an environment variable of the server. */
   apiKey: string;
-  /** How many proxies of your own stand before the site; 0 when X-Forwarded-For can be written by anybody. */
+  /** Number of your own proxies in front of the site; 0 when any client can set X-Forwarded-For. */
   trustedProxies?: number;
-  /** The mail's language and time zone; Notifier's own if not given. */
+  /** The language and time zone of the email; by default Notifier's own. */
   locale?: "mn" | "en";
   timezone?: string;
   /** Keeps the process alive until the work is done: `after` of next/server, `waitUntil` of your platform. */
   defer?: (work: () => Promise<void>) => void;
-  /** Hears of notices that could not be handed over. Neither the key nor the person's data are in the message. */
+  /** Called with the error of a notice that could not be delivered. Its message has neither the key nor personal data. */
   onError?: (error: Error) => void;
-  /** Milliseconds for one try, and before the second one; it doubles each time. */
+  /** Milliseconds for one attempt, and the wait before the second one; the wait doubles each time. */
   timeout?: number;
   backoff?: number;
   tries?: number;
@@ -27,10 +27,10 @@ export interface NotifierOptions {
 
 export interface SignedIn {
   user: { id?: string | null; email?: string | null; name?: string | null };
-  account?: { provider?: string } | null;
+  account?: { provider?: string; providerAccountId?: string } | null;
   /** The headers of the request that signed in. */
   headers?: { get(name: string): string | null } | null;
-  /** When there is no proxy: the address of the socket. */
+  /** The address of the socket, when there is no proxy. */
   remoteAddress?: string | null;
 }
 
@@ -48,9 +48,9 @@ export interface Notification {
 }
 
 export interface Notifier {
-  /** Returns at once; the notice is handed over in the background. For `events.signIn`. */
+  /** Returns immediately; the notice is delivered in the background. For `events.signIn`. */
   signedIn(event: SignedIn): void;
-  /** The same for those who want to wait: true when Notifier has the notice. Never throws. */
+  /** Waits for the result: true when Notifier has the notice. Never throws. */
   deliver(event: SignedIn): Promise<boolean>;
 }
 
@@ -61,7 +61,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
     options.onError?.(error instanceof Error ? error : new Error(String(error)));
   };
 
-  /** `describe` runs before the first wait: the request may be gone afterwards. */
+  /** `describe` runs before the first wait: the request may no longer exist afterwards. */
   const start = (event: SignedIn): (() => Promise<boolean>) => {
     try {
       const notification = describe(event, options);
@@ -87,13 +87,13 @@ export function createNotifier(options: NotifierOptions): Notifier {
   };
 }
 
-/** The notice as the API takes it; null for somebody without an address. */
+/** Returns the notice in the form of the API; null for a user without an address. */
 export function describe(event: SignedIn, options: NotifierOptions): Notification | null {
   const { user, account, headers } = event;
   if (!user.email) return null;
   const provider = account?.provider ?? "password";
   return {
-    userId: String(user.id ?? user.email).slice(0, 128),
+    userId: stableId(event).slice(0, 128),
     email: user.email,
     name: clean(user.name ?? "").slice(0, 200),
     provider: provider === "credentials" ? "password" : provider,
@@ -106,7 +106,13 @@ export function describe(event: SignedIn, options: NotifierOptions): Notificatio
   };
 }
 
-/** The client's address: the entry that the first of our own proxies wrote. What stands left of it is hearsay. */
+/** The provider's own id where there is one: without an adapter, Auth.js 5 makes a new user.id at every sign-in. */
+function stableId({ user, account }: SignedIn): string {
+  const own = account?.provider !== "credentials" && account?.providerAccountId;
+  return own ? `${account!.provider}:${own}` : String(user.id ?? user.email);
+}
+
+/** The client's address: the entry that the first of our own proxies wrote. Entries to the left of it cannot be trusted. */
 export function addressOf(headers: SignedIn["headers"], trustedProxies: number, remoteAddress?: string | null): string {
   const entries = (headers?.get("x-forwarded-for") ?? "").split(",").map((entry) => entry.trim());
   const forwarded = trustedProxies > 0 ? entries.at(-trustedProxies) : undefined;
@@ -124,20 +130,20 @@ function isIPv6(address: string): boolean {
   }
 }
 
-/** Halves of broken characters and NUL are refused by the API; a hostile header must not cost the notice. */
+/** Removes lone surrogates and NUL, which the API refuses: a hostile header must not lose the notice. */
 function clean(text: string): string {
   return Array.from(text)
     .filter((character) => character !== "\u0000" && !/^[\ud800-\udfff]$/.test(character))
     .join("");
 }
 
-/** Hands the notice over. 202 and 409 both mean that Notifier has it. Throws when it gives up. */
+/** Delivers the notice. 202 and a 409 for a repeated jobId mean that Notifier has it. Throws when it gives up. */
 async function send(notification: Notification, options: NotifierOptions): Promise<void> {
   const { timeout = 5000, backoff = 1000, tries = 6 } = options;
   for (let attempt = 1; ; attempt++) {
     const answer = await post(notification, options, timeout);
-    if (answer.status === 202 || answer.status === 409) return;
-    const again = answer.status === 0 || answer.status >= 500 || answer.problem.endsWith(":too-many-requests");
+    if (answer.status === 202 || (answer.status === 409 && answer.problem.endsWith(":duplicate-job"))) return;
+    const again = answer.status === 0 || answer.status >= 500 || (answer.status === 429 && !answer.problem.endsWith(":too-many-notices"));
     if (!again || attempt === tries) {
       throw new Error(`Notifier did not take the notice ${notification.jobId}: ${answer.status} ${answer.problem}`);
     }
@@ -152,7 +158,7 @@ interface Answer {
   retryAfter: number;
 }
 
-/** One try. Status 0: there was no answer. */
+/** Makes one attempt. Status 0: no response. */
 async function post(notification: Notification, options: NotifierOptions, timeout: number): Promise<Answer> {
   try {
     const response = await fetch(new URL("/api/jobs/signin-notification", options.url), {

@@ -1,20 +1,28 @@
-"""`manage.py jobs`: the operator's view and hands on the command line."""
+"""`manage.py jobs`: list, show, replay, discard and reschedule jobs, pause and resume job types and lanes."""
 
 import getpass
 import json
+import math
 from argparse import ArgumentParser
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Count
-from django.utils import timezone
+from django.utils import timezone, translation
 
-from jobs import audit, bulk, clusters, pauses, queue, registry
-from jobs.models import JobLog, Reason, Status
+from jobs.admin.parts import advice, timeline
+from jobs.cluster import clusters
+from jobs.core import masking, pauses
+from jobs.core.job import WAITING, JobLog, Reason, Status
+from jobs.queue import actions, bulk_replay
+from jobs.queue.criteria import JobCriteria
+from jobs.queue.enqueue import check_run_at
 
 
 class Command(BaseCommand):
-    help = "Lists, shows, replays and discards jobs; counts them; pauses and resumes a job type."
+    help = "Lists, shows, replays, discards and reschedules jobs; counts them; pauses and resumes job types and lanes."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -28,136 +36,221 @@ class Command(BaseCommand):
         listing.add_argument("--status", choices=Status.values)
         listing.add_argument("--reason", choices=Reason.values)
         listing.add_argument("--type", dest="job_type")
+        listing.add_argument("--lane", choices=pauses.Lane.values)
         listing.add_argument("--user", dest="user_id")
         listing.add_argument("--limit", type=int, default=20)
         verb("show", "one job with its attempts").add_argument("job_id")
-        for name, text in (
-            ("replay", "tries dead letters again"),
-            ("discard", "gives dead letters or waiting jobs up"),
-        ):
+        for name, text in (("replay", "replay dead letters"), ("discard", "discard dead letters or waiting jobs")):
             acting = verb(name, text)
             acting.add_argument("job_id", nargs="*")
             acting.add_argument("--reason", choices=Reason.values, help="all dead letters with this reason")
             acting.add_argument("--error-class", help="all dead letters with this class of error")
             acting.add_argument("--fingerprint", help="all dead letters with this error")
             acting.add_argument("--type", dest="job_type", help="all dead letters of this type")
-            acting.add_argument("--dry-run", action="store_true", help="only says how many")
-            acting.add_argument("--why", default="")
-        verb("stats", "how many in each status, the oldest due job, the clusters")
-        pausing = verb("pause", "holds a job type")
-        pausing.add_argument("job_type")
-        pausing.add_argument("--why", default="")
-        verb("resume", "lets a paused job type run").add_argument("job_type")
+            acting.add_argument("--dry-run", action="store_true", help="only count the jobs")
+            acting.add_argument("--why", default="", help="the reason, for the audit")
+        moving = verb("reschedule", "change when a waiting job is due")
+        moving.add_argument("job_id")
+        moving.add_argument("--at", required=True, help='"now", or a date and time: 2026-03-01T09:30+08:00')
+        moving.add_argument("--why", default="", help="the reason, for the audit")
+        verb("stats", "how many jobs have each status, how long the oldest has waited, the clusters")
+        pausing = verb("pause", "suspend a job type, a lane (lane:NAME) or all-mail")
+        pausing.add_argument("target")
+        pausing.add_argument("--why", default="", help="the reason, for the audit")
+        end = pausing.add_mutually_exclusive_group()
+        end.add_argument("--hours", type=float, help="the pause ends automatically after so many hours")
+        end.add_argument("--until", help="the pause ends automatically at this time: 2026-11-26T18:00+08:00")
+        verb("resume", "let a paused job type, lane or all-mail run again").add_argument("target")
 
     def handle(self, *, verb: str, **options: Any) -> None:
         self.as_json = options["json"]
-        getattr(self, f"do_{verb}")(options)
+        with translation.override("en"):
+            getattr(self, f"do_{verb}")(options)
 
-    def say(self, data: Any, text: str) -> None:
-        self.stdout.write(json.dumps(data, default=str, ensure_ascii=False) if self.as_json else text)
+    def output(self, data: Any, text: str) -> None:
+        """Write `data` as JSON, or else `text`; control and bidirectional characters are escaped in both."""
+        shown = json.dumps(data, default=str, ensure_ascii=False) if self.as_json else text
+        self.stdout.write(masking.escape_controls(shown))
 
     def do_list(self, options: dict[str, Any]) -> None:
-        chosen = {"status": options["status"], "dlq_reason": options["reason"]}
-        chosen |= {"job_type": options["job_type"], "user_id": options["user_id"]}
         if options["limit"] < 1:
             raise CommandError("--limit must be 1 or more")
-        jobs = JobLog.objects.filter(**{key: value for key, value in chosen.items() if value})[: options["limit"]]
-        rows = [summary(job) for job in jobs]
+        wanted = JobCriteria(
+            statuses=_set_only(options["status"]),
+            reason=options["reason"] or "",
+            job_type=options["job_type"] or "",
+            lane=options["lane"] or "",
+            user_ids=_set_only(options["user_id"]),
+        )
+        rows = [summary(job) for job in wanted.jobs().order_by("-pk")[: options["limit"]]]
         lines = [f"{r['jobId']:<44} {r['status']:<10} {r['attempts']:>5}  {r['created']}  {r['why']}" for r in rows]
-        self.say(rows, "\n".join(lines) or "no jobs")
+        self.output(rows, "\n".join(lines) or "no jobs")
 
     def do_show(self, options: dict[str, Any]) -> None:
-        job = find(options["job_id"])
+        job, now = find_job(options["job_id"]), timezone.now()
         tries = list(job.attempts.values("number", "worker", "started_at", "ended_at", "outcome", "error"))
-        data = {**summary(job), "due": job.run_at, "settled": job.processed_at, "error": job.error, "tries": tries}
-        lines = [f"{key}: {value}" for key, value in data.items() if key != "tries"]
-        lines += [f"  #{t['number']} {t['started_at']} {t['outcome']} {t['error']}" for t in tries]
-        self.say(data, "\n".join(lines))
+        for each in tries:
+            each["error"] = masking.abbreviate(each["error"])
+        error = masking.abbreviate(job.error)
+        data = {**summary(job), "lane": job.lane, "due": job.run_at, "settled": job.processed_at, "error": error}
+        advised = advice.advise(job, pauses.find_hold(job.job_type, job.lane), now)
+        lines = [f"{key}: {indent(str(value))}" for key, value in data.items()]
+        lines += [f"{advised.why} {advised.what}", *(line(each) for each in timeline.load_timeline(job, now))]
+        self.output({**data, "tries": tries}, "\n".join(lines))
 
     def do_replay(self, options: dict[str, Any]) -> None:
-        filters = chosen_filter(options)
-        if filters and not options["dry_run"]:
-            batch = bulk.start(filters, who=who(), why=options["why"])
-            self.say({"matched": batch.matched, "batchId": str(batch.pk)}, f"{batch.matched} matched, batch {batch.pk}")
+        wanted = chosen_criteria(options)
+        if wanted and not options["dry_run"]:
+            batch = bulk_replay.start(wanted, who=operator_name(), why=options["why"])
+            data = {"matched": batch.matched, "batchId": str(batch.pk)}
+            self.output(data, f"{batch.matched} matched, batch {batch.pk}")
         else:
-            self.act(options, filters, audit.AuditEntry.Act.REPLAY, queue.replay, (Status.DLQ,))
+            self.act("replay", options, wanted, actions.replay, (Status.DLQ,))
 
     def do_discard(self, options: dict[str, Any]) -> None:
-        waiting = (Status.DLQ, Status.FAILED, Status.ENQUEUED)
-        self.act(options, chosen_filter(options), audit.AuditEntry.Act.DISCARD, queue.discard, waiting)
+        self.act("discard", options, chosen_criteria(options), actions.discard, (Status.DLQ, *WAITING))
 
     def act(
-        self, options: dict[str, Any], filters: dict[str, Any], act: str, verb: Any, states: tuple[str, ...]
+        self,
+        name: str,
+        options: dict[str, Any],
+        wanted: JobCriteria | None,
+        action: actions.JobAction,
+        states: tuple[str, ...],
     ) -> None:
-        named = [find(name) for name in options["job_id"]]
-        jobs = bulk.matching(filters).order_by("pk").iterator() if filters else iter(named)
-        count = bulk.count(filters) if filters else sum(job.status in states for job in named)
+        """Apply an action to the named jobs, or to the dead letters that match."""
+        jobs: Iterable[JobLog]
+        if wanted:
+            jobs, asked = wanted.dead_letters().order_by("pk").iterator(), wanted.dead_letters().count()
+            matched = asked
+        else:
+            jobs = named = [find_job(job_id) for job_id in options["job_id"]]
+            asked, matched = len(named), sum(job.status in states for job in named)
         if options["dry_run"]:
-            self.say({"matched": count, "done": 0}, f"would {act} {count}")
+            self.output({"matched": matched, "done": 0}, f"would {name} {matched}")
             return
-        done = 0
-        for job in jobs:
-            if verb(job):
-                done += 1
-                audit.record(who(), act, job.job_id, why=options["why"])
-        self.say({"matched": count, "done": done}, f"{act}: {done} of {count if filters else len(named)}")
+        done = sum(action(job, who=operator_name(), why=options["why"]) for job in jobs)
+        self.output({"matched": matched, "done": done}, f"{name}: {done} of {asked}")
+
+    def do_reschedule(self, options: dict[str, Any]) -> None:
+        job, run_at = find_job(options["job_id"]), parse_time(options["at"])
+        done = actions.reschedule(job, run_at, who=operator_name(), why=options["why"])
+        outcome = f"due at {run_at.isoformat(timespec='seconds')}" if done else f"nothing was done: it is {job.status}"
+        self.output({"rescheduled": done}, outcome)
 
     def do_stats(self, _options: dict[str, Any]) -> None:
         counts = dict(JobLog.objects.order_by().values_list("status").annotate(Count("pk")))
-        oldest = JobLog.objects.due().order_by("run_at").values_list("run_at", flat=True).first()
-        waits = round((timezone.now() - oldest).total_seconds(), 1) if oldest else 0
         data: dict[str, Any] = {
             "statuses": {status: counts.get(status, 0) for status in Status.values},
-            "oldestDueSeconds": waits,
+            "oldestDueSeconds": round(JobLog.objects.due().oldest_wait(), 1),
             "clusters": list(clusters.alive().values("name", "workers", "in_flight", "seen_at")),
-            "held": list(pauses.held().values_list("job_type", flat=True)),
+            "suspended": list(pauses.suspended().values_list("job_type", flat=True)),
+            "paused": [
+                {"target": str(each), "until": each.paused_until, "by": each.paused_by, "why": each.pause_reason}
+                for each in pauses.active_pauses()
+            ],
+            "lanes": _lanes(),
         }
         lines = [f"{status:<12}{count:>10}" for status, count in data["statuses"].items()]
-        lines += [f"oldest due job waits {waits} s", f"clusters alive: {len(data['clusters'])}"]
-        self.say(data, "\n".join([*lines, *(f"held: {name}" for name in data["held"])]))
+        lines += [
+            f"lane {lane:<7}{n['waiting']:>10} oldest {n['oldestDueSeconds']} s" for lane, n in data["lanes"].items()
+        ]
+        lines += [f"oldest due job waits {data['oldestDueSeconds']} s", f"clusters alive: {len(data['clusters'])}"]
+        lines += [f"suspended: {name}" for name in data["suspended"]]
+        self.output(
+            data, "\n".join([*lines, *(f"paused: {each['target']} {_left(each['until'])}" for each in data["paused"])])
+        )
 
     def do_pause(self, options: dict[str, Any]) -> None:
         try:
-            registry.get(options["job_type"])
-        except LookupError as unknown:
-            raise CommandError(str(unknown)) from None
-        done = pauses.pause(options["job_type"], who=who(), why=options["why"])
-        self.say({"paused": done}, "paused" if done else "was paused already")
+            target = actions.find_target(options["target"])
+            until = actions.find_end(options["hours"], options["until"])
+        except (LookupError, ValueError) as wrong:
+            raise CommandError(str(wrong)) from None
+        done = actions.pause(target, who=operator_name(), why=options["why"], until=until)
+        ends = {"until": until.isoformat(timespec="seconds")} if until else {}
+        self.output({"paused": done, **ends}, "paused" if done else "was paused already")
 
     def do_resume(self, options: dict[str, Any]) -> None:
-        done = pauses.resume(options["job_type"], who=who())
-        self.say({"resumed": done}, "resumed" if done else "was not paused")
+        done = actions.resume(options["target"], who=operator_name())
+        self.output({"resumed": done}, "resumed" if done else "was not paused")
+
+
+def _lanes() -> dict[str, dict[str, float]]:
+    """Return of each lane how many jobs wait, and for how many seconds the oldest has been due."""
+    waits, waiting = JobLog.objects.due().oldest_waits(), JobLog.objects.filter(status__in=WAITING).order_by()
+    return {
+        lane: {"waiting": waiting.filter(lane=lane).count(), "oldestDueSeconds": round(seconds, 1)}
+        for lane, seconds in waits.items()
+    }
+
+
+def _left(until: datetime | None) -> str:
+    """Return how long a pause lasts."""
+    if until is None:
+        return "until it is resumed"
+    minutes = max(0, math.ceil((until - timezone.now()).total_seconds() / 60))
+    return f"for {minutes} more minutes, until {until:%Y-%m-%d %H:%M} UTC"
 
 
 def summary(job: JobLog) -> dict[str, Any]:
-    """One job in a line; no personal data."""
+    """Return a job's columns of the list; no personal data."""
+    scheduled, why = timeline.is_scheduled(job, timezone.now()), (job.dlq_reason, job.fingerprint)
     return {
         "jobId": job.job_id,
         "type": job.job_type,
         "status": job.status,
         "attempts": f"{job.attempt_count}/{job.max_attempts}",
         "created": job.created_at.isoformat(timespec="seconds"),
-        "why": " ".join(filter(None, (job.dlq_reason, job.fingerprint))),
+        "why": f"due {job.run_at.isoformat(timespec='seconds')}" if scheduled else " ".join(filter(None, why)),
     }
 
 
-def find(job_id: str) -> JobLog:
-    """The job of that id, or a CommandError that says so."""
+def line(event: timeline.Event) -> str:
+    """Return an event of a job's timeline as text."""
+    at = f"{event.at:%Y-%m-%d %H:%M:%S}" if event.at else " " * 19
+    parts = [at, event.title, event.took, event.detail, *event.tags, event.error]
+    return indent("  ".join(part for part in parts if part))
+
+
+def indent(text: str) -> str:
+    """Indent all lines but the first: no server's reply imitates a line."""
+    return text.replace("\n", "\n    ")
+
+
+def find_job(job_id: str) -> JobLog:
+    """Return the job of that id. Raise CommandError when there is none."""
     job = JobLog.objects.filter(job_id=job_id).first()
     if job is None:
         raise CommandError(f"there is no job {job_id!r}; `manage.py jobs list` shows the newest")
     return job
 
 
-def chosen_filter(options: dict[str, Any]) -> dict[str, str]:
-    """The filter that the options mean; job ids and a filter exclude each other, and one of them must be given."""
-    names = {"reason": "reason", "error_class": "errorClass", "fingerprint": "fingerprint", "job_type": "jobType"}
-    filters = {wire: options[name] for name, wire in names.items() if options[name]}
-    if bool(filters) == bool(options["job_id"]):
+def parse_time(text: str) -> datetime:
+    """Return the time that an option means; without a zone it is in the site's. Raise CommandError for any other."""
+    try:
+        run_at = timezone.now() if text == "now" else datetime.fromisoformat(text)
+        return check_run_at(timezone.make_aware(run_at) if timezone.is_naive(run_at) else run_at)
+    except ValueError as wrong:
+        raise CommandError(f"--at: {wrong}") from None
+
+
+def chosen_criteria(options: dict[str, Any]) -> JobCriteria | None:
+    """Return the criteria of the options; None when they name job ids.
+
+    Raises CommandError for both or neither.
+    """
+    names = ("reason", "error_class", "fingerprint", "job_type")
+    chosen = {name: options[name] for name in names if options[name]}
+    if bool(chosen) == bool(options["job_id"]):
         raise CommandError("name job ids, or a filter (--reason, --error-class, --fingerprint, --type), and not both")
-    return filters
+    return JobCriteria(**chosen) if chosen else None
 
 
-def who() -> str:
-    """The person at the terminal, for the audit."""
+def operator_name() -> str:
+    """Return the operator's name for the audit."""
     return f"cli:{getpass.getuser()}"
+
+
+def _set_only(value: str | None) -> tuple[str, ...]:
+    return (value,) if value else ()

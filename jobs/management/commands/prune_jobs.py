@@ -1,4 +1,4 @@
-"""`manage.py prune_jobs`: deletes what is old, as the workers do by themselves once a day."""
+"""`manage.py prune_jobs`: delete old data, as the workers do automatically once a day."""
 
 import json
 from argparse import ArgumentParser
@@ -6,14 +6,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from jobs import retention
+from jobs.maintenance import retention
 
 
 class Command(BaseCommand):
-    help = "Blanks personal data of old jobs and deletes old rows, by RETENTION_DAYS_*. May run beside the workers."
+    help = "Blanks personal data of old jobs and deletes old rows, by RETENTION_DAYS_*. May run while the workers run."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only says how many")
+        parser.add_argument("--dry-run", action="store_true", help="only count the rows")
         parser.add_argument("--json", action="store_true", help="machine-readable output")
 
     def handle(self, *, dry_run: bool, json: bool, **_: Any) -> None:
@@ -22,5 +22,5 @@ class Command(BaseCommand):
 
 
 def as_json(counts: dict[str, int]) -> str:
-    """The counts in one line."""
+    """Return the counts in one line."""
     return json.dumps(counts)

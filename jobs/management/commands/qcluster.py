@@ -1,10 +1,10 @@
-"""`manage.py qcluster`: the worker. Ours, found before django-q2's by its place in INSTALLED_APPS."""
+"""`manage.py qcluster`: the worker. It precedes django-q2's command because `jobs` precedes it in INSTALLED_APPS."""
 
 import gc
 import os
 import shutil
-import socket
 import subprocess
+import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
@@ -14,24 +14,26 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 from django.utils.autoreload import iter_all_python_module_files
-from django_q.cluster import Cluster
-from django_q.conf import Conf
+from django.utils.module_loading import import_string
 
-from jobs import registry, worker
-from jobs.supervisor import Supervisor
+from jobs.brokers import django_q, messages
+from jobs.cluster.identity import this_process
+from jobs.cluster.supervisor import Supervisor
+from jobs.core import job_types
 
-GARBAGE = 20_000  # new objects between two collections: a mail leaves hundreds and none in a cycle
+GARBAGE = 20_000  # new objects between two collections: an email leaves hundreds, and none in a cycle
 
 
 class Command(BaseCommand):
     help = (
-        "Runs a cluster of workers that do the jobs, supervised: a cluster that is stuck or killed is replaced. "
-        "SIGTERM (or Ctrl-C) lets work in flight end and exits 0; a second one, or the grace time's end, kills."
+        "Runs a cluster of workers under a supervisor, which replaces a cluster that is stuck or killed. "
+        "SIGTERM (or Ctrl-C) lets work in flight end and exits 0; a second one, or the end of the grace time, kills. "
+        "SIGHUP lets work in flight end and starts again with the code that is then installed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--workers", type=int, default=settings.Q_WORKERS, help="processes that do jobs (Q_WORKERS)"
+            "--workers", type=int, default=settings.Q_WORKERS, help="processes that run jobs (Q_WORKERS)"
         )
         parser.add_argument(
             "--grace", type=float, default=settings.JOB_TIMEOUT_SECONDS, help="seconds for work in flight to end"
@@ -39,52 +41,68 @@ class Command(BaseCommand):
         parser.add_argument("--reload", action="store_true", help="start again when the code changes (development)")
 
     def handle(self, **options: Any) -> None:
-        workers, grace = options["workers"], options["grace"]
+        workers, grace, environment = options["workers"], options["grace"], initial_environment()
         if workers < 1:
             raise CommandError("--workers must be 1 or more")
         if grace < 0:
             raise CommandError("--grace must be 0 seconds or more")
-        Conf.WORKERS, Conf.QUEUE_LIMIT, Conf.BULK = workers, workers, workers * settings.JOB_BATCH_SIZE
-        worker.cluster = f"{socket.gethostname()}:{os.getpid()}"
+        django_q.set_workers(workers, settings.JOB_BATCH_SIZE)
+        import_string(messages.RUN)  # here, so that the workers share its modules
         connections.close_all()
-        for kind in registry.all_types():
-            kind.warm()
+        for kind in job_types.all_types():
+            kind.execution.preload()
         gc.collect()
         gc.freeze()  # the collector would write into every page that the forked processes share
         gc.set_threshold(GARBAGE)
         supervisor = Supervisor(
-            worker.cluster,
-            lambda: Cluster().start(),
+            this_process(),
+            django_q.run_cluster,
             workers=workers,
             version=version(),
             grace=grace,
             changed=code_changes() if options["reload"] else (lambda: False),
+            restart=lambda: os.execve(sys.executable, [sys.executable, *sys.argv], environment),  # noqa: S606
         )
         raise SystemExit(supervisor.run())
 
 
+def initial_environment() -> dict[bytes, bytes]:
+    """Return the environment that this process was started with: without `.env`, which a new process reads again.
+
+    Where there is no /proc, returns the present one. To be called before setproctitle overwrites it.
+    """
+    try:
+        lines = Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:
+        return dict(os.environb)
+    return dict(line.split(b"=", 1) for line in lines if b"=" in line)
+
+
 def version() -> str:
-    """The commit that runs, or "" outside a checkout and where there is no git. The checkout may be root's."""
+    """Return the commit that runs.
+
+    Returns "" outside a checkout or without git. The checkout may belong to root.
+    """
     git = shutil.which("git")
     if git is None:
         return ""
-    told = subprocess.run(  # noqa: S603
+    described = subprocess.run(  # noqa: S603
         [git, "-c", f"safe.directory={settings.BASE_DIR}", "describe", "--always", "--dirty"],
         cwd=settings.BASE_DIR,
         capture_output=True,
         text=True,
         check=False,
     )
-    return told.stdout.strip()[:64]
+    return described.stdout.strip()[:64]
 
 
 def code_changes() -> Callable[[], bool]:
-    """A function that says whether a Python file that is loaded now has changed since."""
+    """Return a function that checks whether a loaded Python file has changed."""
     files = [path for path in iter_all_python_module_files() if settings.BASE_DIR in path.parents]
-    before = {path: _written(path) for path in files if ".venv" not in path.parts}
+    before = {path: _modified_at(path) for path in files if ".venv" not in path.parts}
 
-    return lambda: any(_written(path) != at for path, at in before.items())
+    return lambda: any(_modified_at(path) != at for path, at in before.items())
 
 
-def _written(path: Path) -> float:
+def _modified_at(path: Path) -> float:
     return path.stat().st_mtime if path.exists() else 0.0

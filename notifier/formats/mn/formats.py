@@ -1,4 +1,4 @@
-"""Mongolian dates as Mongolians write them; Django's own are wrong (EMAIL.md)."""
+"""Mongolian dates as Mongolians write them; Django's own are wrong."""
 
 DATETIME_FORMAT = r"Y оны n сарын j, H:i"
 DATE_FORMAT = r"Y оны n сарын j"

@@ -1,4 +1,4 @@
-"""`manage.py doctor`: what is wrong and what to do. Exit code 0: nothing; 1: warnings alone; 2: a fault."""
+"""`manage.py doctor`: what is wrong and what to do. Exit code 0: nothing; 1: only warnings; 2: a fault."""
 
 import json
 import time
@@ -12,51 +12,51 @@ from django.core.validators import validate_email
 from django.db import Error
 from django.utils import timezone
 
-from accounts import site_notices
-from jobs.models import JobLog, Status
-from notifier import doctor
-from notifier.doctor import Finding, Verdict
+from accounts.sites.sign_ins import SiteSignIn, enqueue_site_notice
+from jobs.core.job import JobLog, Status
+from notifier.ops import doctor
+from notifier.ops.checks.findings import Finding, Verdict
 
 WAIT_SECONDS = 60
-OVER = (Status.COMPLETED, Status.DLQ, Status.DISCARDED)
+ENDED = (Status.COMPLETED, Status.DLQ, Status.DISCARDED)
 
 
 class Command(BaseCommand):
-    help = "Looks at settings, database, cache, clock, worker, queue, mail server and DNS, and says what to do."
-    requires_system_checks: list[str] = []  # it runs them itself, and goes on
+    help = "Checks settings, machine, database, cache, worker, queue, mail server and DNS, and prints what to do."
+    requires_system_checks: list[str] = []  # doctor runs them and reports them with the rest
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="machine-readable output")
         parser.add_argument(
-            "--send", metavar="ADDRESS", help="has a notice of an invented sign-in sent there, and waits"
+            "--send", metavar="ADDRESS", help="send a notice about an invented sign-in to this address, and wait for it"
         )
 
     def handle(self, **options: Any) -> None:
-        found = doctor.examine()
+        findings = doctor.examine()
         if options["send"]:
-            found.append(send(options["send"]))
+            findings.append(send_notice(options["send"]))
         if options["json"]:
-            self.stdout.write(json.dumps([finding.as_dict() for finding in found]))
+            self.stdout.write(json.dumps([finding.as_dict() for finding in findings]))
         else:
-            self.stdout.write("\n".join(map(line, found)))
-        verdicts = {finding.verdict for finding in found}
+            self.stdout.write("\n".join(map(format_finding, findings)))
+        verdicts = {finding.verdict for finding in findings}
         if code := 2 if Verdict.FAULT in verdicts else 1 if Verdict.WARNING in verdicts else 0:
             raise SystemExit(code)
 
 
-def line(finding: Finding) -> str:
-    """One finding for people: the verdict first, and below it what to do."""
-    do = f"\n{'':>24}-> {finding.do}" if finding.do else ""
-    return f"{finding.verdict:<9}{finding.check:<14} {finding.told}{do}"
+def format_finding(finding: Finding) -> str:
+    """Format one finding as a line: verdict, check, what is wrong, and what to do."""
+    action = f" -> {finding.action}" if finding.action else ""
+    return f"{finding.verdict:<9}{finding.check:<14} {finding.message}{action}"
 
 
-def send(address: str) -> Finding:
-    """A notice through the whole site: queue, worker, mail server. Raises CommandError for what is no address."""
+def send_notice(address: str) -> Finding:
+    """Send a notice through queue, worker and mail server. Raises CommandError when the address is invalid."""
     try:
         validate_email(address)
     except ValidationError:
-        raise CommandError("--send wants a mail address") from None
-    invented = site_notices.SiteSignIn(
+        raise CommandError("--send needs a valid email address") from None
+    invented = SiteSignIn(
         user_id=f"doctor-{uuid.uuid4()}",
         email=address,
         name="Doctor",
@@ -68,18 +68,18 @@ def send(address: str) -> Finding:
         timezone=None,
     )
     try:
-        job = site_notices.enqueue(invented, source="doctor")
+        job = enqueue_site_notice(invented, source="doctor")
         return _wait(job)
     except Error as away:
-        return Finding("send", Verdict.FAULT, f"nothing could be enqueued ({type(away).__name__})", "see above")
+        return Finding("send", Verdict.FAULT, f"the notice could not be enqueued ({type(away).__name__})", "see above")
 
 
 def _wait(job: JobLog) -> Finding:
     until = time.monotonic() + WAIT_SECONDS
-    while job.status not in OVER and time.monotonic() < until:
+    while job.status not in ENDED and time.monotonic() < until:
         time.sleep(0.2)
         job.refresh_from_db()
     if job.status == Status.COMPLETED:
-        return Finding("send", Verdict.OK, f"the mail server took the mail of {job.job_id}; is it in the mailbox?")
-    told = f"{job.job_id} is {job.status} after {WAIT_SECONDS} s at most"
-    return Finding("send", Verdict.FAULT, told, f"manage.py jobs show {job.job_id}")
+        return Finding("send", Verdict.OK, f"the mail server accepted the email of {job.job_id}; check the mailbox")
+    message = f"the status of {job.job_id} is {job.status} after at most {WAIT_SECONDS} s"
+    return Finding("send", Verdict.FAULT, message, f"run: manage.py jobs show {job.job_id}")

@@ -1,34 +1,46 @@
-"""`manage.py run`, behind `make run`: the whole site on this machine, until Ctrl-C."""
+"""`manage.py run`, used by `make run`: the whole site on this machine, until Ctrl-C."""
 
+import contextlib
 import http.client
+import os
+import secrets
 import socket
 import sys
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError, connections
+from django.db import Error, connections
 
-from notifier.processes import Processes, Program
+from jobs.core import sql
+from notifier.ops.processes import Processes, Program
 
 HERE = "127.0.0.1"
+DEVELOPMENT_ENV = """\
+# Written by `make run` for development on this machine; a server needs the settings of .env.example instead.
+DEBUG=1
+SECRET_KEY={secret_key}
+"""
 
 
 class Command(BaseCommand):
     help = (
         "Runs the site (gunicorn), its worker (qcluster) and, with DEBUG and no EMAIL_HOST, a local mail catcher. "
-        "Migrates first. Ctrl-C or SIGTERM stops all of it in order."
+        "It migrates first. Ctrl-C or SIGTERM stops everything in order."
     )
-    requires_system_checks: list[str] = []  # the programs check for themselves
+    requires_system_checks: list[str] = []  # the programs run the checks
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--reload", action="store_true", help="start again when the code changes")
+        parser.add_argument("--reload", action="store_true", help="restart when the code changes")
 
     def handle(self, **options: Any) -> None:
         for port in [settings.PORT, settings.EMAIL_PORT] if settings.MAIL_IS_CAUGHT else [settings.PORT]:
             refuse_if_taken(port)
+        if settings.DEBUG and "ENV_FILE" not in os.environ:
+            write_env_file(settings.BASE_DIR / ".env")
         self._prepare()
         connections.close_all()
         sys.stdout.flush()
@@ -39,7 +51,9 @@ class Command(BaseCommand):
     def _prepare(self) -> None:
         try:
             call_command("migrate", verbosity=0, interactive=False)
-        except OperationalError as away:
+        except Error as away:
+            if not sql.is_away(away):
+                raise
             raise CommandError(f"The database cannot be used (DATABASE_URL): {away}") from None
         if settings.DEBUG:
             call_command("demo")
@@ -47,8 +61,15 @@ class Command(BaseCommand):
             call_command("collectstatic", verbosity=0, interactive=False)
 
 
+def write_env_file(path: Path) -> None:
+    """Create a `.env` with which every `manage.py` command works in this folder. An existing file stays as it is."""
+    with contextlib.suppress(OSError), path.open("x") as file:
+        path.chmod(0o600)
+        file.write(DEVELOPMENT_ENV.format(secret_key=secrets.token_urlsafe(50)))
+
+
 def refuse_if_taken(port: int) -> None:
-    """CommandError, with what to do, when somebody listens on `port` already."""
+    """Raise CommandError, with what to do, when another program listens on `port`."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -56,12 +77,12 @@ def refuse_if_taken(port: int) -> None:
         except (OSError, OverflowError) as taken:
             raise CommandError(
                 f"Port {port} cannot be used ({taken}); nothing was started. "
-                "Take another: PORT=8123 make run (the mail catcher takes the port after it)."
+                "Use another one: PORT=8123 make run (the mail catcher uses the port after it)."
             ) from None
 
 
 def programs(reload: bool) -> list[Program]:
-    """What is to run, in the order of its start: whoever needs another comes after it."""
+    """Return the programs in the order of their start: a program comes after those it needs."""
     again = ["--reload"] if reload else []
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
     catcher = ["-m", "notifier.dev.catcher", "--port", str(settings.EMAIL_PORT), "--folder", str(settings.MAILBOX_DIR)]
@@ -72,29 +93,29 @@ def programs(reload: bool) -> list[Program]:
 
 
 class Greeting:
-    """Called again and again: says once, when the site answers, where it is."""
+    """Prints the site's URL once, as soon as the site responds. Called repeatedly."""
 
     def __init__(self, processes: Processes) -> None:
-        self.processes, self.said = processes, False
+        self.processes, self.printed = processes, False
 
     def __call__(self) -> None:
-        if self.said or not answers():
+        if self.printed or not site_responds():
             return
-        self.said = True
+        self.printed = True
         self.processes.say(f"{settings.SITE_NAME} is at {settings.SITE_URL}/ and its administration at /admin/")
         if settings.DEBUG:
-            where = "is read" if settings.MAIL_IS_CAUGHT else f"goes to {settings.EMAIL_HOST}, which is told"
-            self.processes.say(f"Its mail {where} at {settings.SITE_URL}/dev/mailbox/")
+            destination = "" if settings.MAIL_IS_CAUGHT else f" (none: EMAIL_HOST is {settings.EMAIL_HOST})"
+            self.processes.say(f"Its emails are at {settings.SITE_URL}/dev/mailbox/{destination}")
         self.processes.say("Ctrl-C stops it")
 
 
-def answers() -> bool:
-    """Whether the site answers HTTP, whatever it says."""
-    asked = http.client.HTTPConnection(HERE, settings.PORT, timeout=0.5)
+def site_responds() -> bool:
+    """Return whether the site responds to HTTP, with any status."""
+    connection = http.client.HTTPConnection(HERE, settings.PORT, timeout=0.5)
     try:
-        asked.request("GET", "/accounts/login/")
-        return bool(asked.getresponse().status)
+        connection.request("GET", "/accounts/login/")
+        return bool(connection.getresponse().status)
     except (OSError, http.client.HTTPException):
         return False
     finally:
-        asked.close()
+        connection.close()

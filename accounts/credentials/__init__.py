@@ -1,0 +1,86 @@
+"""What signs a user in, or recovers the account, and its history: addresses, GitHub accounts, factors, the profile."""
+
+from accounts.credentials.addresses import (
+    address_deleted,
+    address_saved,
+    adopt_address,
+    concerned_addresses,
+    enter,
+    find_entry,
+    find_power,
+    has_history,
+    may_add,
+    may_reset,
+    replace_by_operator,
+    take_on,
+)
+from accounts.credentials.epochs import end_epoch
+from accounts.credentials.factors import (
+    ASKED_FOR,
+    KIND_OF_TYPE,
+    factor_added,
+    factor_changed,
+    factor_removed,
+    has_factor,
+    has_settled_factor,
+    is_settled,
+    register_factor,
+)
+from accounts.credentials.history import (
+    FINAL_BACKINGS,
+    Circumstances,
+    Credential,
+    circumstances,
+    close_expired,
+    register_assessor,
+    undo_until,
+)
+from accounts.credentials.profile import EMPTY_PROFILE, language_before, profile_changed, read_profile
+from accounts.credentials.reverting import choose_primary, hold, older_addresses, restore, revert
+from accounts.credentials.tokens import ResetTokenGenerator, read_entry, sign_entry
+from accounts.mail.dispute_links import UNDO_DAYS
+
+__all__ = [
+    "ASKED_FOR",
+    "EMPTY_PROFILE",
+    "FINAL_BACKINGS",
+    "KIND_OF_TYPE",
+    "UNDO_DAYS",
+    "Circumstances",
+    "Credential",
+    "ResetTokenGenerator",
+    "address_deleted",
+    "address_saved",
+    "adopt_address",
+    "choose_primary",
+    "circumstances",
+    "close_expired",
+    "concerned_addresses",
+    "end_epoch",
+    "enter",
+    "factor_added",
+    "factor_changed",
+    "factor_removed",
+    "find_entry",
+    "find_power",
+    "has_factor",
+    "has_history",
+    "has_settled_factor",
+    "hold",
+    "is_settled",
+    "language_before",
+    "may_add",
+    "may_reset",
+    "older_addresses",
+    "profile_changed",
+    "read_entry",
+    "read_profile",
+    "register_assessor",
+    "register_factor",
+    "replace_by_operator",
+    "restore",
+    "revert",
+    "sign_entry",
+    "take_on",
+    "undo_until",
+]

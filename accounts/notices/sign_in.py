@@ -1,0 +1,128 @@
+"""The notice of a sign-in: what it says, the job that carries it, and the handler that sends it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.conf import settings
+from django.urls import reverse
+
+from accounts.mail import content, mime, rendering, smtp
+from accounts.mail.addresses import deliverable
+from jobs.core.job import THIS_SITE, JobLog
+from jobs.core.pauses import Lane
+from jobs.queue.admission import Limits
+from jobs.queue.enqueue import Refused, enqueue, enqueue_jobs, new_job
+
+SIGN_IN_JOB = "signin-notification"
+ALERTS_PER_HOUR = 10  # to each address of a user; more are in a summary (alert_digest.py)
+HARMLESS = {"signInId": str(UUID(int=0)), "userId": "0"}  # for the links of a preview
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignInNotice:
+    """The values of the email about one sign-in, on this or another site."""
+
+    user_id: str
+    email: str
+    name: str
+    provider: str  # how the user signed in: "password", "github" ...
+    ip_address: str  # empty when unknown
+    browser: str  # family, empty when unknown
+    system: str  # family, empty when unknown
+    timestamp: str  # ISO 8601 with an offset
+    locale: str
+    timezone: str
+    second_factor: str = ""  # "code", "passkey", "recovery_code"; empty without one, and for another site
+    new_device: bool = False
+    signals: dict[str, str | int] = field(default_factory=dict)  # what was unusual (accounts.sign_in.risk)
+    more_sign_ins: int = 0  # earlier sign-ins without a notice, because of the hourly limit
+    sign_in_id: str = ""  # our SignIn row; empty for another site, whose email has no button
+
+    def payload(self) -> dict[str, Any]:
+        """Return the notice as the job's payload, in the field names of the HTTP API."""
+        return {
+            "userId": self.user_id,
+            "email": self.email,
+            "name": self.name,
+            "provider": self.provider,
+            "secondFactor": self.second_factor,
+            "ipAddress": self.ip_address,
+            "browser": self.browser,
+            "system": self.system,
+            "timestamp": self.timestamp,
+            "locale": self.locale,
+            "timezone": self.timezone,
+            "newDevice": self.new_device,
+            "signals": self.signals,
+            "moreSignIns": self.more_sign_ins,
+            "signInId": self.sign_in_id,
+        }
+
+
+def enqueue_notice(notice: SignInNotice, *, job_id: str, source: str = THIS_SITE) -> JobLog:
+    """Enqueue the notice. Raise what `jobs.queue.enqueue.enqueue` raises."""
+    payload = notice.payload()
+    lane = Lane.ALERT if content.is_alert(payload) else Lane.DEFAULT
+    return enqueue(SIGN_IN_JOB, payload, job_id=job_id, user_id=notice.user_id, source=source, lane=lane)
+
+
+def enqueue_to(addresses: Sequence[str], notice: SignInNotice, *, job_id: str) -> list[Refused | None]:
+    """Enqueue a notice of this site to each address, without a savepoint; return why each was refused, else None.
+
+    The first job has the id `job_id`, those to further addresses `.2`, `.3` after it. An alert does not count against
+    the limits of the routine notices; it has ALERTS_PER_HOUR of its own.
+    """
+    payloads = [replace(notice, email=address).payload() for address in addresses]
+    alert = content.is_alert(payloads[0])
+    jobs = [
+        new_job(
+            SIGN_IN_JOB,
+            payload,
+            job_id=job_id if number == 1 else f"{job_id}.{number}",
+            user_id=notice.user_id,
+            lane=Lane.ALERT if alert else Lane.DEFAULT,
+        )
+        for number, payload in enumerate(payloads, start=1)
+    ]
+    return enqueue_jobs(jobs, Limits(ALERTS_PER_HOUR * len(jobs)) if alert else None)
+
+
+def deliver(job: JobLog) -> None:
+    """Render the notice and send it: the handler of SIGN_IN_JOB. Raise `jobs.core.errors`."""
+    notice = content.write_content(job.payload)
+    to = deliverable(job.payload.get("email"))
+    smtp.send_mail(_mail(job.job_id, to, notice), job)
+
+
+def preload() -> None:
+    """Make the skeletons of the usual emails: templates compiled, styles inlined, headers encoded."""
+    usual = {"email": "a@example.mn", "name": "a", "browser": "a", "system": "a", "ipAddress": "192.0.2.1"}
+    usual |= HARMLESS
+    for language, new_device, provider in product(dict(settings.LANGUAGES), (False, True), ("password", "github")):
+        notice = content.write_content({**usual, "locale": language, "newDevice": new_device, "provider": provider})
+        mime.as_bytes(_mail("preload", usual["email"], notice))
+
+
+def _mail(job_id: str, to: str, notice: content.Content) -> mime.Mail:
+    off = notice.values.get("unsubscribe_url", "")
+    return mime.Mail(job_id, to, notice.language, *rendering.render_content(notice), unsubscribe=off)
+
+
+def preview(job: JobLog, language: str) -> tuple[str, str, str]:
+    """Return subject, text and HTML in `language` for the operators' pages; its links do nothing."""
+    harmless = HARMLESS if job.payload.get("signInId") else {}
+    return rendering.render_payload({**job.payload, **harmless}, language)
+
+
+def sign_ins_page(job: JobLog) -> str:
+    """Return the admin's list of the sign-ins of the job's user.
+
+    Return "" for a user of another site.
+    """
+    if not job.payload.get("signInId"):
+        return ""
+    return f"{reverse('admin:accounts_signin_changelist')}?{urlencode({'user__id__exact': job.user_id})}"

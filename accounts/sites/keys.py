@@ -1,0 +1,149 @@
+"""Keys of the HTTP API: shown once, stored as a hash, looked up by their prefix.
+
+A key is `nk_<prefix>_<secret>`. The secret has 256 random bits, so a plain SHA-256 protects it: a slow hash protects
+guessable secrets, and this one cannot be guessed. The prefix identifies the key in the admin and in the logs.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.user import User
+from jobs.core import audit
+from jobs.core.job import THIS_SITE
+
+KEY_TOKEN = re.compile(r"nk_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
+KEY_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z"
+NO_DIGEST = "0" * 64  # compared with when the key is unknown: the same work for every refusal
+LAST_USED_PRECISION = timedelta(minutes=1)  # of "last used"
+
+
+class Scope(models.TextChoices):
+    """What a key allows."""
+
+    ENQUEUE = "enqueue", _("enqueue notices")
+    READ = "read", _("read its own jobs")
+    ADMIN = "admin", _("read every job, replay and discard dead letters")
+
+
+def check_name(value: str) -> None:
+    """Check a key's name, the source of its jobs. Raise ValidationError."""
+    if not re.match(KEY_NAME, value) or value == THIS_SITE:
+        raise ValidationError(
+            _(
+                "Use 1 to 64 characters from A-Z, a-z, 0-9, space, dot, hyphen and underscore, "
+                "but not the name “signal”."
+            ),
+            code="name",
+        )
+
+
+def check_scopes(value: Any) -> None:
+    """Check that there is at least one scope and no unknown one. Raise ValidationError."""
+    if not isinstance(value, list) or not value or not set(value) <= set(Scope.values):
+        raise ValidationError(_("Choose at least one scope."), code="scopes")
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    """Keys by whether they can be used."""
+
+    def usable(self) -> "ApiKeyQuerySet":
+        """Return the keys that are neither revoked nor expired."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None)
+
+    def find(self, token: str) -> "ApiKey | None":
+        """Return the usable key with this token, else None; both cost the same work."""
+        shape = KEY_TOKEN.fullmatch(token)
+        key = self.filter(prefix=shape[1] if shape else "").first()
+        same = hmac.compare_digest(digest(token), key.digest if key else NO_DIGEST)
+        return key if key and same and key.usable else None
+
+    def make(
+        self,
+        name: str,
+        scopes: Iterable[str],
+        *,
+        who: str,
+        expires_at: datetime | None = None,
+        made_by: User | None = None,
+    ) -> str:
+        """Create a key and return its token, which cannot be read again. Raise ValidationError."""
+        prefix = secrets.token_hex(6)
+        token = f"nk_{prefix}_{secrets.token_urlsafe(32)}"
+        chosen = [scope for scope in Scope.values if scope in set(scopes)]
+        key = ApiKey(name=name, scopes=chosen, prefix=prefix, digest=digest(token), expires_at=expires_at)
+        key.made_by = made_by
+        key.full_clean()
+        with transaction.atomic():
+            key.save(force_insert=True)
+            audit.record(who, audit.AuditEntry.Act.CREATE_KEY, str(key), scopes=chosen)
+        return token
+
+
+class ApiKey(models.Model):
+    """One key.
+
+    Keys with one name belong to one source, so a client can change its key without a gap.
+    """
+
+    name = models.CharField(_("name"), max_length=64, validators=[check_name])
+    prefix = models.CharField(_("prefix"), max_length=12, unique=True, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
+    scopes = models.JSONField(_("scopes"), default=list, validators=[check_scopes])
+    created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
+    made_by = models.ForeignKey(User, models.SET_NULL, null=True, editable=False, verbose_name=_("made by"))
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        db_table = "api_keys"
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+        ordering = ["-id"]
+        permissions = [("revoke_apikey", "Can revoke API keys")]
+
+    def __str__(self) -> str:
+        return f"{self.name} (nk_{self.prefix}_…)"
+
+    @property
+    def usable(self) -> bool:
+        """Return whether the key is neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > timezone.now())
+
+    def used(self) -> None:
+        """Update the time of the last use, at most once a minute."""
+        if self.last_used_at is None or self.last_used_at < timezone.now() - LAST_USED_PRECISION:
+            ApiKey.objects.filter(pk=self.pk).update(last_used_at=Now())
+
+    def revoke(self, *, who: str) -> bool:
+        """Revoke the key; False when it was revoked before."""
+        with transaction.atomic():
+            revoked = ApiKey.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=Now())
+            if revoked:
+                audit.record(who, audit.AuditEntry.Act.REVOKE_KEY, str(self))
+        return bool(revoked)
+
+
+def revoke_made_since(user: User, start: datetime, **_: Any) -> None:
+    """Revoke the keys that an account made since `start`. Receiver of the signal that it was closed by a dispute."""
+    for key in ApiKey.objects.usable().filter(made_by=user, created_at__gte=start):
+        key.revoke(who="dispute")
+
+
+def digest(token: str) -> str:
+    """Return the hash that is stored for a token."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

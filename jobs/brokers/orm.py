@@ -1,0 +1,182 @@
+"""The broker: django-q2's ORM broker, with messages that become visible when due, and a NOTIFY for the clusters.
+
+A message names a job and the attempt it is for, nothing else. It may be lost, repeated or late: the job's row is the
+truth, and `JobLog.objects.claim` refuses a message whose attempt is over.
+"""
+
+import time
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.db import DatabaseError, InterfaceError, connection, models
+from django.db.models.functions import Now
+from django_q.brokers.orm import ORM
+
+from jobs.brokers import django_q, listener
+from jobs.brokers.django_q import Receipt
+from jobs.brokers.grouping import Fetched, Task, make_tasks, read_more, read_payloads
+from jobs.brokers.lanes import QueueId, Turns
+from jobs.brokers.messages import CHANNEL
+from jobs.brokers.room import ALL_LANES, ROOM_SECONDS, URGENT_SECONDS, Room
+from jobs.core import sql
+from jobs.core.job import THIS_SITE
+from jobs.core.pauses import Lane
+from jobs.core.scoreboard import process_context
+from jobs.core.sql import from_now
+
+log = structlog.get_logger("jobs.brokers.orm")
+
+POLL_SLICE_SECONDS = 0.5  # how soon the pusher sees that it should stop, or look
+
+
+class OrmBroker(ORM):
+    """The broker that Q_CLUSTER["broker_class"] names."""
+
+    # of a message that is enqueued: seconds until it becomes visible, and its queue
+    delay, lane, source = 0.0, str(Lane.DEFAULT), THIS_SITE
+
+    def __init__(self, list_key: str | None = None) -> None:
+        super().__init__(list_key)
+        self._prepare()
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._look_at = 0.0  # time.monotonic() of the next look at the table, without a NOTIFY
+        self._looks = 0  # requested by the watchdog and done
+        self._looked_at = ALL_LANES  # the lanes of that look: those with room for tasks
+        self._listener, self._turns, self._room = listener.Listener(CHANNEL), Turns(), Room()
+
+    def enqueue(self, task: str) -> None:
+        """Store a message that becomes visible after `delay` seconds."""
+        key = QueueId(self.lane, self.source).key(self.list_key)
+        if sql.is_postgresql():
+            sql.execute(django_q.INSERT_MESSAGE, [key, task, self.delay])
+        else:
+            self.get_connection().create(key=key, payload=task, lock=from_now(self.delay))
+
+    def acknowledge(self, task_id: list[Receipt]) -> None:
+        """Delete messages by their ids."""
+        if sql.is_postgresql():
+            with connection.cursor() as cursor:
+                cursor.execute(django_q.DELETE_MESSAGES, [task_id])
+        else:
+            self.get_connection().filter(pk__in=task_id).delete()
+
+    def dequeue(self) -> list[tuple[list[Receipt], str]]:
+        """Return tasks made of visible messages, the most urgent first; hide these from other clusters.
+
+        Waits for a message for at most POLL_SLICE_SECONDS. Leaves messages where they are while enough tasks of their
+        kind wait for a worker. Returns nothing while the database is away.
+        """
+        tasks: list[Task] = []
+        try:
+            if not self._wait(lanes := self._room.lanes()):
+                return []
+            with process_context().scoreboard.asking_broker():
+                self._listener.listen()
+                tasks = self._fetch(lanes)
+        except (DatabaseError, InterfaceError) as away:
+            log.warning("database away, messages cannot be fetched", error=str(away))
+            connection.close()
+            self._look_at = time.monotonic() + 1.0
+        finally:
+            self._room.note_fetch(tasks)
+        return [(task.receipts, task.payload) for task in tasks]
+
+    def _wait(self, lanes: frozenset[str]) -> bool:
+        """Wait for at most POLL_SLICE_SECONDS; return whether it is time to look at the table.
+
+        lanes: those with room. It is time as soon as one has room that had none.
+        """
+        if lanes - self._looked_at:
+            return True
+        wait = self._look_at - time.monotonic()
+        if lanes != ALL_LANES:
+            time.sleep(ROOM_SECONDS)
+            return bool(lanes) and wait <= ROOM_SECONDS
+        with connection.wrap_database_errors:  # the listener waits on psycopg's connection
+            due = wait <= 0 or self._listener.wait(min(POLL_SLICE_SECONDS, wait)) or time.monotonic() >= self._look_at
+        before, self._looks = self._looks, process_context().scoreboard.look_requests
+        return due or before != self._looks
+
+    @staticmethod
+    def get_connection(list_key: str | None = None) -> models.QuerySet[django_q.Message]:
+        """Return the messages as a queryset.
+
+        It sends no query yet: a cluster may start while the database is away.
+        """
+        return django_q.Message.objects.using(django_q.database())
+
+    def waiting_since(self) -> dict[str, datetime]:
+        """Return since when the oldest visible message of each lane has been visible."""
+        since: dict[str, datetime] = {}
+        for queue, (visible, oldest, _) in self._look(1).items():
+            if visible:
+                since[queue.lane] = min(since.get(queue.lane, oldest), oldest)
+        return since
+
+    def _fetch(self, lanes: frozenset[str] = ALL_LANES) -> list[Task]:
+        """Return tasks for the workers, and note when to look again."""
+        read, self._looked_at = self._read(lanes), lanes
+        together = sql.is_postgresql()
+        tasks = make_tasks(read_more(read, lambda: self._read(lanes)) if together else read, together=together)
+        if tasks:
+            self._look_at = 0.0
+        return tasks
+
+    def _read(self, lanes: frozenset[str]) -> list[Fetched]:
+        """Fetch visible messages of these lanes, each lane's share; delete those that are not ours."""
+        queues = self._look(django_q.fetch_size())
+        waiting = {queue: visible for queue, (visible, _, _) in queues.items() if visible and queue.lane in lanes}
+        self._look_at = time.monotonic() + self._next_look([left for *_, left in queues.values()], lanes)
+        allotted = self._turns.allot(django_q.fetch_size(), waiting)
+        if not allotted:
+            return []
+        asked = {queue.key(self.list_key): most for queue, most in allotted.items()}
+        rows = self._fetch_postgresql(asked) if sql.is_postgresql() else self._fetch_portably(asked)
+        ours, unreadable = read_payloads(
+            [(message, payload, QueueId.parse(key, self.list_key).lane) for message, key, payload in rows]
+        )
+        if unreadable:
+            self.acknowledge(unreadable)
+        return ours
+
+    def _next_look(self, left: list[float], lanes: frozenset[str]) -> float:
+        """Return the seconds until the next look: when a message becomes visible, or the next poll.
+
+        left: seconds until the first message of each queue is visible.
+        """
+        poll = self._listener.poll_seconds if lanes == ALL_LANES else URGENT_SECONDS
+        return min([poll, *(max(0.0, seconds) for seconds in left if seconds > 0)])
+
+    def _look(self, most: int) -> dict[QueueId, tuple[int, datetime, float]]:
+        """Return of each queue how many messages are visible, up to `most`, since when, and the seconds until then."""
+        if sql.is_postgresql():
+            rows = sql.fetch_all(django_q.LOOK_AT_QUEUES, [most])
+        else:
+            queues = self.get_connection().values("key").order_by("key").annotate(oldest=models.Min("lock"))
+            visible = models.Count("pk", filter=models.Q(lock__lte=Now()))
+            found = queues.annotate(visible=visible, left=models.Min("lock") - Now())
+            rows = [(row["key"], row["visible"], row["oldest"], row["left"].total_seconds()) for row in found]
+        found = {QueueId.parse(key, self.list_key): (key, look) for key, *look in rows}
+        return {queue: tuple(look) for queue, (key, look) in found.items() if queue.key(self.list_key) == key}
+
+    def _fetch_postgresql(self, asked: dict[str, int]) -> list[tuple[int, str, str]]:
+        with connection.cursor() as cursor:
+            values = (list(asked), list(asked.values()), django_q.visibility_timeout())
+            cursor.execute(django_q.FETCH_MESSAGES, values)
+            cursor.nextset()
+            return sorted(cursor.fetchall())  # RETURNING keeps no order
+
+    def _fetch_portably(self, asked: dict[str, int]) -> list[tuple[int, str, str]]:
+        visible = self.get_connection().filter(lock__lte=Now()).order_by("lock")
+        return [
+            (row.pk, row.key, row.payload)
+            for key, most in asked.items()
+            for row in visible.filter(key=key)[:most]
+            if visible.filter(pk=row.pk).update(lock=from_now(django_q.visibility_timeout()))
+        ]

@@ -1,0 +1,26 @@
+"""Leader leases: one host at a time does a maintenance task."""
+
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.db.models.functions import Now
+
+
+class LeaderLease(models.Model):
+    """A lease on a task. The host that updates `acquired_at` holds it."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    acquired_at = models.DateTimeField(db_default=Now())
+
+
+def acquire(name: str, every: float) -> bool:
+    """Acquire the lease; True for one caller in `every` seconds, across all hosts."""
+    late = Now() - timedelta(seconds=every)
+    if LeaderLease.objects.filter(name=name, acquired_at__lte=late).update(acquired_at=Now()):
+        return True
+    return LeaderLease.objects.get_or_create(name=name)[1]
+
+
+def database_time() -> datetime:
+    """Return the database's time. A lease must have been acquired before."""
+    return LeaderLease.objects.values_list(Now(), flat=True)[0]

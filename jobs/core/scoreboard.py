@@ -1,0 +1,191 @@
+"""The scoreboard of a cluster, and the context of each of its processes, which holds it.
+
+A scoreboard is shared memory in which the processes of one cluster record what they do. It has no lock that a killed
+process could hold: every cell has one writer (a worker writes the row of its pid), so plain stores are enough, and a
+SIGKILL at any instant leaves a readable scoreboard.
+"""
+
+import mmap
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+ROWS = 4096  # more than the workers a cluster starts in its life (they recycle after 10,000 tasks)
+DRAINING, FETCHED, FETCHED_URGENT, POLLED, ACTIVE, LOOK_REQUESTS, ASKING, HEADER = range(8)
+PID, STARTED, STARTED_URGENT, DONE, JOBS, RESERVED, WIDTH = range(7)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a cluster is doing at one time."""
+
+    started: int
+    """Tasks that workers have begun so far."""
+    pending: int
+    """Tasks that are fetched and not begun."""
+    busy: int
+    """Workers that are running a task."""
+    in_flight: int
+    """Jobs of the tasks that are running."""
+    quiet: float
+    """Seconds since a worker began or ended a task."""
+    since_poll: float
+    """Seconds since the pusher last asked the broker."""
+    asking: float
+    """Seconds for which the pusher has been waiting for the broker's answer; 0 when it is not."""
+    lost: frozenset[int]
+    """Pids of workers that died while they ran a task."""
+    pending_urgent: int = 0
+    """Those of the pending tasks whose lane is urgent or alert."""
+    busy_reserved: int = 0
+    """Those of the busy workers that serve only these lanes."""
+
+
+class Scoreboard:
+    """The scoreboard of one cluster. The supervisor makes it before it forks; children inherit it."""
+
+    def __init__(self) -> None:
+        self._cells = memoryview(mmap.mmap(-1, 8 * (HEADER + ROWS * WIDTH))).cast("Q")
+        self._cells[ACTIVE] = self._cells[POLLED] = time.monotonic_ns()
+
+    def drain(self) -> None:
+        """Record that the cluster is to stop.
+
+        Workers then release the jobs that they have not claimed.
+        """
+        self._cells[DRAINING] = 1
+
+    @property
+    def draining(self) -> bool:
+        return bool(self._cells[DRAINING])
+
+    def request_look(self) -> None:
+        """Request that the pusher looks at the broker now.
+
+        Called when it has missed a message that it should have fetched.
+        """
+        self._cells[LOOK_REQUESTS] += 1
+
+    @property
+    def look_requests(self) -> int:
+        """How many looks have been requested so far."""
+        return self._cells[LOOK_REQUESTS]
+
+    def polled(self, tasks: int, urgent: int = 0) -> None:
+        """Record that the pusher asked the broker and got so many tasks, `urgent` of them of the two urgent lanes."""
+        self._cells[FETCHED] += tasks
+        self._cells[FETCHED_URGENT] += urgent
+        self._cells[POLLED] = time.monotonic_ns()
+
+    @contextmanager
+    def asking_broker(self) -> Iterator[None]:
+        """Record that the pusher waits for the broker, which may be silent: so it is not wedged."""
+        self._cells[ASKING] = time.monotonic_ns()
+        try:
+            yield
+        finally:
+            self._cells[ASKING] = 0
+
+    def pending(self) -> tuple[int, int]:
+        """Return the tasks that are fetched and not begun, and how many of them are of the two urgent lanes."""
+        begun, urgent = (sum(self._cells[HEADER + column :: WIDTH]) for column in (STARTED, STARTED_URGENT))
+        return self._cells[FETCHED] - begun, self._cells[FETCHED_URGENT] - urgent
+
+    def started(self, jobs: int, *, urgent: bool = False, reserved: bool = False) -> None:
+        """Record that this worker begins a task of so many jobs.
+
+        urgent: whether its lane is urgent or alert. reserved: whether this worker serves no other lane.
+        """
+        row = self._my_row()
+        self._cells[row + PID] = os.getpid()
+        self._cells[row + JOBS] = jobs
+        self._cells[row + RESERVED] = reserved
+        self._cells[row + STARTED_URGENT] += urgent
+        self._cells[row + STARTED] += 1
+        self._cells[ACTIVE] = time.monotonic_ns()
+
+    def done(self) -> None:
+        """Record that this worker has ended its task."""
+        row = self._my_row()
+        self._cells[row + DONE] = self._cells[row + STARTED]
+        self._cells[ACTIVE] = time.monotonic_ns()
+
+    def _my_row(self) -> int:
+        return HEADER + (os.getpid() % ROWS) * WIDTH
+
+    def read(self) -> Snapshot:
+        """Return what the cluster is doing now."""
+        started = started_urgent = busy = reserved = in_flight = 0
+        lost, asking = set(), self._cells[ASKING]
+        for row in range(HEADER, HEADER + ROWS * WIDTH, WIDTH):
+            if pid := self._cells[row + PID]:
+                started += self._cells[row + STARTED]
+                started_urgent += self._cells[row + STARTED_URGENT]
+                if self._cells[row + STARTED] > self._cells[row + DONE]:
+                    if _alive(pid):
+                        busy += 1
+                        reserved += self._cells[row + RESERVED]
+                        in_flight += self._cells[row + JOBS]
+                    else:
+                        lost.add(pid)
+        return Snapshot(
+            started=started,
+            pending=self._cells[FETCHED] - started,
+            busy=busy,
+            in_flight=in_flight,
+            quiet=self._seconds_since(ACTIVE),
+            since_poll=self._seconds_since(POLLED),
+            asking=(time.monotonic_ns() - asking) / 1e9 if asking else 0.0,
+            lost=frozenset(lost),
+            pending_urgent=self._cells[FETCHED_URGENT] - started_urgent,
+            busy_reserved=reserved,
+        )
+
+    def _seconds_since(self, cell: int) -> float:
+        return (time.monotonic_ns() - self._cells[cell]) / 1e9
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+@dataclass
+class ProcessContext:
+    """What the code of a cluster keeps for the life of its process."""
+
+    cluster: str
+    """The name of the cluster: "host:pid:start"."""
+    scoreboard: Scoreboard = field(default_factory=Scoreboard)
+    reserved: bool = False
+    """Whether this is a worker that serves only the lanes urgent and alert."""
+    executor: Any = None
+    """The executor of a worker (jobs/worker/executor.py), made for its first job."""
+
+
+_context: ProcessContext | None = None
+
+
+def set_context(cluster: str) -> ProcessContext:
+    """Give this process a new context, and return it.
+
+    The processes that it forks from now on inherit the context.
+    """
+    global _context
+    _context = ProcessContext(cluster)
+    return _context
+
+
+def process_context() -> ProcessContext:
+    """Return the context of this process.
+
+    Outside a cluster, it is made on first use.
+    """
+    return _context or set_context(f"{socket.gethostname()}:{os.getpid()}")

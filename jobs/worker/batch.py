@@ -1,0 +1,250 @@
+"""A batch of jobs: claim, precheck, execute, settle.
+
+A batch claims as many jobs at a time as its executor can run, and more of them while those are running.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import structlog
+from django.conf import settings
+from django.db import Error, connection, transaction
+
+from jobs.brokers import messages
+from jobs.brokers.django_q import Receipt, time_limit, timeout_postponed
+from jobs.core import job_types, sql
+from jobs.core.errors import ErrorClass, Failure, describe
+from jobs.core.job import LOST_LIMIT, JobLog
+from jobs.core.scoreboard import process_context
+from jobs.worker.executor import Executor
+from jobs.worker.settlement import drop_messages, settle
+from jobs.worker.thread_pool import Outcome
+
+log = structlog.get_logger("jobs.worker.entry")
+
+Attempt = tuple[int, int]  # primary key of a job, number of the attempt
+
+
+@dataclass
+class Claim:
+    """A claimed job that is not settled yet."""
+
+    job: JobLog
+    until: float
+    """time.monotonic() until which settling is tried: just before the lease ends."""
+    outcome: Outcome | None = None
+
+
+class Batch:
+    """The attempts of one task.
+
+    receipts: of their messages, by the primary keys of their jobs. worker: the name that claims the jobs.
+    """
+
+    def __init__(self, attempts: list[Attempt], receipts: dict[int, Receipt], executor: Executor, worker: str) -> None:
+        self._unclaimed, self._receipts, self._executor, self._worker = attempts, receipts, executor, worker
+        self._release_at = time.monotonic() + settings.JOB_TIMEOUT_SECONDS / 3
+        self._limited: list[Attempt] = []  # of types with a timeout of their own; they come last
+        self._claims: dict[int, Claim] = {}  # by primary key, until they are settled
+        self.database_was_away = False  # then a claim may have been made whose answer was lost
+
+    def work(self) -> None:
+        """Run jobs until the time budget is spent; release the rest.
+
+        Raises a timeout's SystemExit after all is settled, and the database's error when the database is away.
+        """
+        try:
+            self._set_limited_apart()
+            while self._may_claim():
+                with timeout_postponed():
+                    claimed = self._precheck(self._claim(self._executor.claim_size(len(self._unclaimed))))
+                for outcomes in self._executor.execute(claimed, self._claim_more):
+                    self._settle(outcomes)
+            if self._limited:
+                self._work_limited()
+        except SystemExit:  # django-q2's TimeoutException is one
+            with timeout_postponed():
+                self._settle([claim.outcome or self._timed_out(claim.job) for claim in self._claims.values()])
+                self._unclaimed += self._limited
+                self._release_unclaimed()
+            raise
+        with timeout_postponed():
+            self._release_unclaimed()
+
+    def _set_limited_apart(self) -> None:
+        """Set the attempts of types with a timeout of their own apart: no other claimed job may wait for them."""
+        if not (types := job_types.leases()):
+            return
+        keys = [pk for pk, _ in self._unclaimed]
+        limited = set(JobLog.objects.filter(pk__in=keys, job_type__in=types).values_list("pk", flat=True))
+        self._limited = [attempt for attempt in self._unclaimed if attempt[0] in limited]
+        self._unclaimed = [attempt for attempt in self._unclaimed if attempt[0] not in limited]
+
+    def _work_limited(self) -> None:
+        """Run jobs with a timeout of their own one at a time: one in any case, more until the time budget is spent."""
+        with timeout_postponed():
+            self._release_unclaimed()
+        self._unclaimed, self._limited = self._limited, []
+        may_claim = not self._stopping
+        while may_claim:
+            with timeout_postponed():
+                claimed = self._precheck(self._claim(1))
+            for job in claimed:
+                with time_limit(job.policy.time_limit):
+                    self._settle([self._executor.execute_alone(job)])
+            may_claim = self._may_claim()
+
+    def _claim(self, count: int) -> list[JobLog]:
+        """Claim the next `count` jobs; return those that this worker got."""
+        attempts, self._unclaimed = self._unclaimed[:count], self._unclaimed[count:]
+        now = time.monotonic()
+        jobs = JobLog.objects.claim_many(attempts, worker=self._worker)
+        claimed = {job.pk: Claim(job, now + job.policy.lease - 1) for job in jobs}
+        self._claims |= claimed
+        for pk, attempt in attempts:
+            if pk not in claimed:
+                self._drop_message(pk, attempt)
+        for job in jobs:
+            _log_claim(job)
+        return jobs
+
+    def _precheck(self, jobs: list[JobLog]) -> list[JobLog]:
+        """Settle the claimed jobs that must not be tried; return the others."""
+        _exchange(jobs)
+        refused = _refuse(jobs)
+        self._settle([Outcome(job, refused[job.pk], 0.0) for job in jobs if job.pk in refused])
+        return [job for job in jobs if job.pk not in refused]
+
+    def _settle(self, outcomes: list[Outcome]) -> None:
+        """Settle jobs and drop their messages, without being interrupted by the timeout."""
+        if not outcomes:
+            return
+        for outcome in outcomes:
+            self._claims[outcome.job.pk].outcome = outcome
+        until = min(self._claims[outcome.job.pk].until for outcome in outcomes)
+        with timeout_postponed():
+            settle(outcomes, [self._receipts.get(outcome.job.pk) for outcome in outcomes], until)
+        for outcome in outcomes:
+            del self._claims[outcome.job.pk]
+        _exchange(outcome.job for outcome in outcomes)
+
+    def _may_claim(self) -> bool:
+        """Return whether there are jobs to claim, and time and a database to do so."""
+        return bool(self._unclaimed) and not self._stopping and time.monotonic() <= self._release_at
+
+    @property
+    def _stopping(self) -> bool:
+        return self.database_was_away or process_context().scoreboard.draining
+
+    def _claim_more(self, room: int) -> list[JobLog]:
+        """Claim up to `room` more jobs while others are running.
+
+        A database that is away must not lose the outcomes of those: it only ends the claiming.
+        """
+        if not self._may_claim():
+            return []
+        try:
+            with timeout_postponed():
+                return self._precheck(self._claim(room))
+        except Error as away:
+            if not sql.is_away(away):
+                raise
+            log.warning("database away, no more jobs are claimed", error=str(away))
+            connection.close()
+            self.database_was_away = True
+            return []
+
+    def _timed_out(self, job: JobLog) -> Outcome:
+        """Return the outcome of a job that the timeout interrupted.
+
+        A job that was not begun loses no attempt.
+        """
+        seconds = job.policy.time_limit
+        if job.pk in self._executor.begun:
+            failure = Failure(ErrorClass.TEMPORARY, "Timeout", None, f"its worker took longer than {seconds} s", "")
+        else:
+            waited = f"the jobs before it took longer than {seconds} s"
+            failure = Failure(ErrorClass.THROTTLED, "NoTurn", None, waited, "")
+        return Outcome(job, failure, seconds)
+
+    def _drop_message(self, pk: int, attempt: int) -> None:
+        """Drop a message whose job could not be claimed.
+
+        If the job is leased to another worker, sends a message for the end of the lease. If it is not due yet, because
+        it was rescheduled or its broker knows no longer delay, sends one for its due time.
+        """
+        with transaction.atomic():
+            if (left := JobLog.objects.lease_left(pk, attempt)) is not None:
+                messages.send_many(_messages([(pk, attempt + 1)]), delay=max(0.1, left + 0.1))
+            elif (following := JobLog.objects.next_attempt(pk)) and following[0] == attempt and following[1] > 0:
+                messages.send_many(_messages([(pk, attempt)]), delay=following[1])
+            drop_messages([self._receipts.get(pk)])
+
+    def _release_unclaimed(self) -> None:
+        """Return the messages of unclaimed jobs to the front of the queue."""
+        if not self._unclaimed:
+            return
+        waited = JobLog.objects.filter(pk__in=[pk for pk, _ in self._unclaimed]).oldest_wait()
+        with transaction.atomic():
+            messages.send_many(_messages(self._unclaimed), delay=-waited)
+            drop_messages(self._receipts.get(pk) for pk, _ in self._unclaimed)
+        self._unclaimed = []
+
+
+def _messages(attempts: list[Attempt]) -> list[messages.Message]:
+    """Return the messages of attempts, each for the lane and the source of its job."""
+    jobs = JobLog.objects.only("lane", "source").in_bulk([pk for pk, _ in attempts])
+    return [messages.to(jobs[pk], attempt) for pk, attempt in attempts if pk in jobs]
+
+
+def _log_claim(job: JobLog) -> None:
+    waited = None if job.waited is None else round(job.waited * 1000)
+    log.info(
+        "job processing",
+        request_id=job.request_id,
+        job_id=job.job_id,
+        job_type=job.job_type,
+        attempt=job.attempt_count,
+        ms=waited,
+    )
+
+
+def _refuse(jobs: list[JobLog]) -> dict[int, Failure]:
+    """Return the failure of each claimed job that must not be tried, by primary key."""
+    refused = {job.pk: failure for job in jobs if (failure := _poison_or_expired(job))}
+    by_type: dict[str, list[JobLog]] = defaultdict(list)
+    for job in jobs:
+        by_type[job.job_type].append(job)
+    for name, batch in by_type.items():
+        kind = job_types.get_or_none(name)
+        if kind and kind.execution.precheck:
+            refused = _run_precheck(kind.execution.precheck, batch) | refused
+    return refused
+
+
+def _exchange(jobs: Iterable[JobLog]) -> None:
+    for name in {job.job_type for job in jobs}:
+        if kind := job_types.get_or_none(name):
+            kind.execution.exchange()
+
+
+def _run_precheck(precheck: job_types.Precheck, jobs: list[JobLog]) -> dict[int, Failure]:
+    """Return what the type's precheck refuses; if it raises, every job fails with that error."""
+    try:
+        return precheck(jobs)
+    except Exception as exc:
+        if sql.is_away(exc):
+            raise
+        return dict.fromkeys((job.pk for job in jobs), describe(exc))
+
+
+def _poison_or_expired(job: JobLog) -> Failure | None:
+    if job.lost_count >= LOST_LIMIT:
+        died = f"{job.lost_count} workers died while they ran this job"
+        return Failure(ErrorClass.POISON, "WorkerLost", None, died, "")
+    if job.expired:
+        late = f"not sent within {job.policy.lifetime / 3600:g} hours"
+        return Failure(ErrorClass.EXPIRED, "Expired", None, late, "")
+    return None

@@ -1,0 +1,122 @@
+"""Settlement: the outcome of jobs, their counts and the end of their messages, in one transaction."""
+
+import random
+import time
+from collections.abc import Iterable
+
+import structlog
+from django.db import Error, connection, transaction
+
+from jobs.brokers import messages
+from jobs.brokers.django_q import Receipt, make_broker
+from jobs.core import counters, pauses, retry_policy, sql
+from jobs.core.errors import Failure
+from jobs.core.job import JobLog, Status
+from jobs.stats import job_counts
+from jobs.worker.thread_pool import Outcome
+
+log = structlog.get_logger("jobs.worker.entry")
+
+
+def settle(outcomes: list[Outcome], receipts: Iterable[Receipt], until: float) -> None:
+    """Settle the jobs of `outcomes` and drop their messages.
+
+    Their emails may have been sent already, so a database that is away is waited for until `until` (time.monotonic());
+    then its error is raised. A job whose lease was lost meanwhile stays as it is.
+    """
+    drained = counters.drain()
+    try:
+        won = _write_until(outcomes, receipts, drained, until)
+    except BaseException:
+        counters.restore(drained)
+        raise
+    for outcome in outcomes:
+        _log_outcome(outcome, outcome.job.pk in won)
+
+
+def drop_messages(receipts: Iterable[Receipt]) -> None:
+    """Delete messages that have been dealt with from the broker, by the receipts that came with them.
+
+    Those in our database go with the present transaction, those of another broker after it.
+    """
+    if given := [receipt for receipt in receipts if receipt is not None]:
+        make_broker().acknowledge(given)
+
+
+def _write_until(
+    outcomes: list[Outcome], receipts: Iterable[Receipt], drained: counters.Sums, until: float
+) -> set[int]:
+    """Write the outcomes; return the keys of the jobs that were still ours. Try again until `until`."""
+    while True:
+        try:
+            with transaction.atomic():
+                won = _write(outcomes)
+                settled = (_counts(outcome, outcome.job.pk in won) for outcome in outcomes)
+                counters.add(drained, *settled)
+                drop_messages(receipts)
+            return won
+        except Error as away:
+            if not sql.is_away(away) or time.monotonic() > until:
+                raise
+            log.warning("database away, settling again", jobs=len(outcomes), error=str(away))
+            connection.close()
+            time.sleep(0.5)
+
+
+def _write(outcomes: list[Outcome]) -> set[int]:
+    """Write the outcomes.
+
+    Returns the primary keys of the jobs whose lease this worker still had.
+    """
+    won = JobLog.objects.complete_many([outcome.job for outcome in outcomes if outcome.failure is None])
+    return won | {outcome.job.pk for outcome in outcomes if outcome.failure and _fail(outcome.job, outcome.failure)}
+
+
+def _fail(job: JobLog, failure: Failure) -> bool:
+    """Write a failed attempt; return False when the lease was lost meanwhile."""
+    match retry_policy.decide(
+        failure.error_class,
+        left=job.attempts_left,
+        waits=job.policy.waits,
+        jitter=random.random(),  # noqa: S311  (spreads load, guards nothing)
+        retry_after=failure.retry_after,
+        slow=failure.slow,
+        age=job.age,
+    ):
+        case retry_policy.Discard():
+            return job.drop(failure)
+        case retry_policy.Bury(reason):
+            return job.bury(retry_policy.count_outage_as_unreachable(failure), reason)
+        case retry_policy.Retry(wait, give_back):
+            if not job.retry(failure, wait, give_back):
+                return False
+            if retry_policy.concerns_all(failure):
+                pauses.open_breaker(job.job_type, failure)
+            messages.send(messages.to(job, job.attempt_count + 1), delay=wait)
+            return True
+
+
+def _counts(outcome: Outcome, won: bool) -> counters.Sums:
+    return (
+        job_counts.count_settlement(outcome.job, outcome.failure, outcome.seconds)
+        if won
+        else job_counts.count_stale(outcome.job)
+    )
+
+
+def _log_outcome(outcome: Outcome, won: bool) -> None:
+    job, failure = outcome.job, outcome.failure
+    attempt = {"request_id": job.request_id, "job_id": job.job_id, "attempt": job.attempt_count}
+    if not won:
+        log.warning("stale settlement refused", **attempt)
+        return
+    write = log.info if job.status in (Status.COMPLETED, Status.DISCARDED) else log.warning
+    error = {"error": failure.fingerprint, "error_class": failure.error_class} if failure else {}
+    write(
+        f"job {job.status}",
+        **attempt,
+        job_type=job.job_type,
+        outcome=job.status,
+        ms=round(outcome.seconds * 1000),
+        **error,
+    )

@@ -1,0 +1,211 @@
+"""Requests and responses of the API as pydantic models; the OpenAPI document is made from them."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from jobs.core.job import Status
+from jobs.queue.criteria import JobCriteria
+from notifier.api import fields
+
+IP_ADDRESS = {
+    "type": "string",
+    "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}],
+    "description": "IPv4 or IPv6; 0.0.0.0 when it is not known.",
+}
+ERROR_CLASS = r"^[a-z]{1,16}$"
+JOB_TYPE = r"^[A-Za-z0-9._-]{1,64}$"
+PAGE_SIZE = 50
+MAX_PAGE_SIZE = 200
+LIMIT = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE}, {"type": "string", "maxLength": 0}]}
+Reason = Literal["exhausted", "permanent", "poison", "expired", "suppressed"]
+
+
+class RequestBody(BaseModel):
+    """A JSON body with exactly these fields and types; unknown fields are refused."""
+
+    model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid")
+
+
+class SignInNotification(RequestBody):
+    """A sign-in at the calling site."""
+
+    user_id: Annotated[
+        str, Field(min_length=1, max_length=128, pattern=fields.NO_CONTROLS, description="Your user's id.")
+    ]
+    email: Annotated[
+        str, Field(max_length=254, pattern=fields.EMAIL, description="ASCII."), AfterValidator(fields.address)
+    ]
+    name: Annotated[
+        str, Field(max_length=200, pattern=fields.NO_NUL, description="The name with which the email greets the user.")
+    ]
+    provider: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$", description="password, github, google, …")
+    ]
+    ip_address: Annotated[str, Field(max_length=45), WithJsonSchema(IP_ADDRESS), AfterValidator(fields.ip)]
+    user_agent: Annotated[
+        str,
+        Field(
+            max_length=16_384,
+            pattern=fields.NO_NUL,
+            description="Only the names of the browser and the operating system are stored.",
+        ),
+    ]
+    timestamp: Annotated[
+        str,
+        Field(pattern=fields.RFC3339, description="RFC 3339 with a zone; at most 24 hours old and 10 minutes ahead."),
+        AfterValidator(fields.timestamp),
+    ]
+    job_id: Annotated[
+        str | None,
+        Field(pattern=fields.JOB_ID, description="The idempotency key. Without one, it is made from the other fields."),
+    ] = None
+    locale: Annotated[Literal["mn", "en"] | None, Field(description="The language of the email.")] = None
+    timezone: Annotated[
+        Annotated[str, Field(max_length=255), AfterValidator(fields.zone)] | None,
+        Field(
+            description="IANA name, old or new. The email gives times in this zone; in the site's for an unknown one."
+        ),
+    ] = None
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "userId": "42",
+                    "email": "bat@example.mn",
+                    "name": "Бат",
+                    "provider": "github",
+                    "ipAddress": "203.0.113.7",
+                    "userAgent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/126.0",
+                    "timestamp": "2026-03-01T09:30:00+08:00",
+                    "jobId": "shop-signin-7f3a",
+                    "locale": "mn",
+                    "timezone": "Asia/Ulaanbaatar",
+                }
+            ]
+        }
+    )
+
+
+class DeadLetterFilter(RequestBody):
+    """Which dead letters to replay. An empty filter matches all of them."""
+
+    reason: Reason | None = None
+    error_class: Annotated[str | None, Field(pattern=ERROR_CLASS, examples=["temporary"])] = None
+    job_type: Annotated[str | None, Field(pattern=JOB_TYPE, examples=["signin-notification"])] = None
+
+    def criteria(self) -> JobCriteria:
+        """Return the criteria that the fields mean."""
+        return JobCriteria(**self.model_dump(exclude_none=True))
+
+
+class BulkReplayOrder(RequestBody):
+    """Which dead letters to replay."""
+
+    filter: DeadLetterFilter
+    dry_run: Annotated[bool, Field(description="Only count.")] = False
+
+
+class DeadLetterQuery(BaseModel):
+    """The query string of the list. An empty value counts as missing."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    reason: Literal["", "exhausted", "permanent", "poison", "expired", "suppressed"] = ""
+    error_class: Annotated[str, Field(pattern=r"^[a-z]{0,16}$")] = ""
+    job_type: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
+    cursor: Annotated[str, Field(max_length=200, description="nextCursor of the previous page.")] = ""
+    limit: Annotated[
+        int,
+        Field(ge=1, le=MAX_PAGE_SIZE),
+        BeforeValidator(lambda value: value or PAGE_SIZE),
+        WithJsonSchema(LIMIT),
+    ] = PAGE_SIZE
+
+    def criteria(self) -> JobCriteria:
+        """Return the criteria that the filters mean."""
+        return JobCriteria(reason=self.reason, error_class=self.error_class, job_type=self.job_type)
+
+
+class ResponseBody(BaseModel):
+    """A JSON body in camelCase, read from a model's attributes."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
+
+
+class JobState(ResponseBody):
+    """A job's id and status."""
+
+    job_id: str
+    status: Annotated[str, Field(json_schema_extra={"enum": Status.values})]
+
+
+class Job(JobState):
+    """A job as its caller may see it."""
+
+    job_type: str
+    attempt_count: int
+    max_attempts: int
+    created_at: datetime
+    next_attempt_at: datetime | None
+    processed_at: datetime | None
+    error: str | None
+
+
+class DeadLetter(JobState):
+    """A job that ended in the dead letter queue."""
+
+    job_type: str
+    user_id: str
+    source: str
+    reason: str = Field(validation_alias="dlq_reason")
+    error_class: str
+    error: str
+    attempt_count: int
+    max_attempts: int
+    created_at: datetime
+    processed_at: datetime | None
+
+
+class DeadLetters(ResponseBody):
+    """One page of dead letters."""
+
+    items: list[DeadLetter]
+    next_cursor: str | None
+
+
+class BulkReplayStarted(ResponseBody):
+    """How many dead letters match, and the replay that was started."""
+
+    matched: int
+    batch_id: str | None
+
+
+class FieldError(ResponseBody):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class ProblemDetails(ResponseBody):
+    """Problem details (RFC 9457). `errors` is present for the type invalid-fields."""
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[FieldError] | None = None
+
+
+class Conflict(ResponseBody):
+    """Problem details (RFC 9457). `status` is the job's status if the job belongs to the caller."""
+
+    type: str
+    title: str
+    status: str | int
+    detail: str | None = None
+    job_id: str

@@ -1,0 +1,141 @@
+"""gunicorn's worker with threads (gthread), with a thread for /healthz, and threads shared fairly.
+
+1. GET and HEAD of /healthz have a thread of their own, whatever the other threads wait for.
+2. Requests of programs (the API, webhooks) and of people each leave one thread to the other group.
+3. A connection that has sent nothing holds no thread.
+4. A worker that ends first answers the connections that the kernel has accepted for it (E7): no proxy sees them reset.
+
+Only the main process of gunicorn imports this module, before the settings: it uses neither these nor Django.
+"""
+
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from gunicorn.workers import gthread
+
+from notifier.web.arrival import ARRIVED, PROGRAMS
+
+PROBE = b"/healthz"
+HEAD_BYTES = 4096
+SILENT_SECONDS = 5.0  # after which a new connection that has sent nothing is closed
+
+Task = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
+
+
+class Share:
+    """A queue of tasks, of which at most `limit` run at a time in the threads of a pool."""
+
+    def __init__(self, pool: ThreadPoolExecutor, limit: int) -> None:
+        self._pool, self._limit = pool, limit
+        self._waiting: deque[Task] = deque()
+        self._running = 0
+        self._lock = threading.Lock()
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> "Future[Any]":
+        """Queue a function call; return the future of its result."""
+        future: Future[Any] = Future()
+        with self._lock:
+            self._waiting.append((future, function, args))
+        self._start()
+        return future
+
+    def _start(self) -> None:
+        with self._lock:
+            if not self._waiting or self._running >= self._limit:
+                return
+            self._running += 1
+            task = self._waiting.popleft()
+        self._pool.submit(self._run, *task)
+
+    def _run(self, future: "Future[Any]", function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        try:
+            future.set_result(function(*args))
+        except BaseException as error:  # as an executor does: gunicorn reads it from the future
+            future.set_exception(error)
+        finally:
+            with self._lock:
+                self._running -= 1
+            self._start()
+
+
+class Threads:
+    """The threads of a worker. gunicorn calls `shutdown`."""
+
+    def __init__(self, threads: int) -> None:
+        self._pools = ThreadPoolExecutor(threads, "request"), ThreadPoolExecutor(1, "healthz")
+        limit = max(1, threads - 1)
+        self.programs, self.people = Share(self._pools[0], limit), Share(self._pools[0], limit)
+        self.probes = Share(self._pools[1], 1)
+
+    def share_for(self, head: bytes) -> Share:
+        """Return the share of a request that begins with `head`."""
+        method, _, rest = head.partition(b" ")
+        path = rest.partition(b" ")[0].partition(b"?")[0]
+        if path == PROBE and method in (b"GET", b"HEAD") and b"\r\n\r\n" in head:
+            return self.probes
+        return self.programs if path.decode("latin-1").startswith(PROGRAMS) else self.people
+
+    def shutdown(self, wait: bool = True) -> None:
+        for pool in self._pools:
+            pool.shutdown(wait)
+
+
+class Worker(gthread.ThreadWorker):
+    """The worker class of gunicorn.conf.py."""
+
+    def get_thread_pool(self) -> Threads:
+        self._current = threading.local()
+        return Threads(self.cfg.threads)
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        application: Any = vars(self)["wsgi"]
+
+        def respond(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            environ[ARRIVED] = self._current.arrived
+            result: Iterable[bytes] = application(environ, start_response)
+            return result
+
+        self.wsgi = respond
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Queue a request in the share of its kind; leave a connection without one to the poller."""
+        head = _first_bytes(conn.sock)
+        if head is None and self.alive and not (conn.initialized or conn.data_ready):
+            silent: Future[Any] = Future()
+            silent.set_result(gthread._DEFER)
+            self.finish_request(conn, silent)
+            conn.timeout = time.monotonic() + SILENT_SECONDS
+            return
+        future = self.tpool.share_for(head or b"").submit(self._handle, conn, time.monotonic())
+        future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
+    def _handle(self, conn: Any, arrived: float) -> Any:
+        self._current.arrived = arrived
+        return self.handle(conn)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Start or stop accepting. A worker that ends takes what the kernel has accepted, and closes the listener."""
+        super().set_accept_enabled(enabled)
+        if self.alive or enabled:
+            return
+        for listener in self.sockets:
+            listener.setblocking(False)
+            before = -1
+            while before < self.nr_conns:  # `accept` returns without a connection when there is none
+                before = self.nr_conns
+                self.accept(listener)
+            listener.close()
+
+
+def _first_bytes(connection: socket.socket) -> bytes | None:
+    """Return the first bytes of the next request without taking them; None when there are none yet."""
+    try:
+        return connection.recv(HEAD_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,45 @@
+"""The HTML part in a browser: phone and desktop, light and dark, both languages, routine and alert."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from accounts.mail.rendering import render_payload
+from accounts.notices.account import LINKS
+from tests.support.mail import PAYLOAD, account_email
+
+
+@pytest.fixture(params=[(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark")], ids=str)
+def page(browser, request):
+    width, scheme = request.param
+    context = browser.new_context(viewport={"width": width, "height": 700}, color_scheme=scheme)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.mark.parametrize("locale", ["mn", "en"])
+@pytest.mark.parametrize("new_device", [False, True])
+def test_nothing_is_wider_than_the_screen_or_hard_to_read(page, locale, new_device):
+    long = {"name": "Ө" * 60, "browser": "X" * 40, "ipAddress": "2001:db8:85a3:1111:2222:8a2e:3700:7334"}
+    page.set_content(render_payload({**PAYLOAD, **long, "newDevice": new_device, "moreSignIns": 4}, locale)[2])
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert [violation["id"] for violation in Axe().run(page).response["violations"]] == []
+
+
+@pytest.mark.parametrize("locale", ["mn", "en"])
+@pytest.mark.parametrize("kind", sorted(LINKS))
+def test_an_account_email_fits_and_is_easy_to_read_too(page, locale, kind):
+    page.set_content(account_email(kind, locale, url=f"https://example.mn/{'x' * 90}/")[2])
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert [violation["id"] for violation in Axe().run(page).response["violations"]] == []
+
+
+def test_the_column_is_600_pixels_at_most(page):
+    page.set_content(render_payload(PAYLOAD, "mn")[2])
+    assert page.locator(".column").bounding_box()["width"] <= 600
+
+
+def test_dark_is_dark_and_light_is_light(page):
+    page.set_content(render_payload(PAYLOAD, "mn")[2])
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    card = page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
+    assert card == ("rgb(26, 29, 33)" if dark else "rgb(255, 255, 255)")

@@ -1,0 +1,157 @@
+"""The OpenAPI document is true: schemathesis with a key of each scope and with none, and every status it names."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.db.models.functions import Now
+from django.utils import timezone
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from jobs.core.job import JobLog, Reason, Status
+from jobs.queue.enqueue import enqueue
+from tests.support import api_client
+from tests.support.live_site import ROOT, LiveSite
+from tests.support.postgres import free_port
+
+SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+OPTIONS = ["--no-color", "--max-examples=5", "--phases=examples,coverage,fuzzing"]
+
+
+def dead_letter(job_id: str, **fields: object) -> JobLog:
+    """A dead letter of the source "shop"."""
+    job = enqueue("signin-notification", {}, job_id=job_id, user_id=job_id, source="shop")
+    died = {"status": Status.DLQ, "dlq_reason": Reason.PERMANENT, "error_class": "permanent", "processed_at": Now()}
+    JobLog.objects.filter(pk=job.pk).update(**{**died, **fields})
+    job.refresh_from_db()
+    return job
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("scopes", [("enqueue",), ("read",), ("admin",), ("enqueue", "read", "admin"), ()])
+def test_schemathesis_finds_nothing_wrong(scopes, tmp_path):
+    for number in range(5):
+        dead_letter(f"dead-{number}")
+    header = ["-H", f"Authorization: Bearer {api_client.key(*scopes)}"] if scopes else []
+    with LiveSite(API_RATE="1000000/m", workers=1) as site:
+        done = subprocess.run(
+            [SCHEMATHESIS, "run", f"{site.url}/api/openapi.json", *OPTIONS, *header],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks"},
+            capture_output=True,
+            text=True,
+        )
+        assert "Traceback" not in site.log
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert "6 selected / 6 total" in done.stdout
+
+
+def answers_of(site, limited, away):
+    """One request for each status of each call: (operation, status expected, answer)."""
+    key, read, body = api_client.key(), api_client.key("read"), api_client.notification
+    replay, many, dlq = "/api/admin/dlq/dead-1/replay", "/api/admin/dlq/replay", "/api/admin/dlq"
+    discard, order, text = (
+        "/api/admin/dlq/dead-2/discard",
+        {"filter": {}, "dryRun": True},
+        {"Content_Type": "text/plain"},
+    )
+    chunked = {"Transfer_Encoding": "chunked"}
+    calls = {
+        "enqueueSignInNotification": ("POST", api_client.PATH, body(jobId="a")),
+        "readJob": ("GET", "/api/jobs/a", None),
+        "listDeadLetters": ("GET", dlq, None),
+        "replayDeadLetters": ("POST", many, order),
+        "replayDeadLetter": ("POST", replay, None),
+        "discardDeadLetter": ("POST", discard, None),
+    }
+    for name, call in calls.items():
+        yield name, 202 if call[0] == "POST" else 200, site.call(*call, key=key)
+        yield name, 401, site.call(*call, key="nk_000000000000_" + "x" * 43)
+        yield name, 403, site.call(*call, key=api_client.key("enqueue") if name == "readJob" else read)
+        limited.call("GET", "/api/jobs/a", key=key)
+        yield name, 429, limited.call(*call, key=key)
+        yield name, 503, away.call(*call, key=key)
+        if name in ("enqueueSignInNotification", "replayDeadLetters"):
+            yield name, 400, site.call(call[0], call[1], b"{", key=key)
+            yield name, 411, site.call(call[0], call[1], b"0\r\n\r\n", key=key, **chunked)
+            yield name, 413, site.call(call[0], call[1], b"x" * 65_537, key=key)
+            yield name, 415, site.call(*call, key=key, **text)
+    yield "enqueueSignInNotification", 409, site.call(*calls["enqueueSignInNotification"], key=key)
+    others = body(jobId="a", userId="another")
+    yield "enqueueSignInNotification", 422, site.call("POST", api_client.PATH, others, key=key)
+    yield "listDeadLetters", 400, site.call("GET", f"{dlq}?cursor=x", key=key)
+    yield "readJob", 404, site.call("GET", "/api/jobs/none", key=key)
+    for name, path in (("replayDeadLetter", replay), ("discardDeadLetter", discard)):
+        yield name, 404, site.call("POST", path.replace("dead-", "none-"), key=key)
+        yield name, 409, site.call("POST", path, key=key)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_status_in_the_document_is_seen_and_no_other():
+    dead_letter("dead-1")
+    dead_letter("dead-2")
+    nowhere = f"postgres://postgres@127.0.0.1:{free_port()}/none"
+    with LiveSite() as site, LiveSite(API_RATE="1/d") as limited, LiveSite(DATABASE_URL=nowhere) as away:
+        seen = {}
+        for name, expected, answer in answers_of(site, limited, away):
+            assert answer.status == expected, (name, expected, answer)
+            seen.setdefault(name, set()).add(str(expected))
+            if expected >= 400:
+                assert answer.headers["Content-Type"] == "application/problem+json"
+                assert answer.body["type"].startswith("urn:notifier:problem:")
+            if expected in (429, 503):
+                assert int(answer.headers["Retry-After"]) > 0
+        document = site.call("GET", "/api/openapi.json").body
+    named = {
+        call["operationId"]: set(call["responses"]) for path in document["paths"].values() for call in path.values()
+    }
+    assert seen == named
+
+
+@pytest.mark.django_db
+def test_what_is_not_there_and_what_is_not_allowed_are_problems_too(client):
+    for method, path, status in [
+        ("get", "/api/", 404),
+        ("get", "/api/nothing", 404),
+        ("get", "/api/jobs/a/b", 404),
+        ("post", "/api/admin/dlq/a%2Fb/replay", 404),
+        ("delete", "/api/jobs/a", 405),
+        ("get", api_client.PATH, 405),
+    ]:
+        answer = getattr(client, method)(path)
+        assert answer.status_code == status, path
+        assert answer["Content-Type"] == "application/problem+json"
+        assert answer.json()["status"] == status
+        assert status != 405 or answer["Allow"]
+
+
+@pytest.mark.django_db
+def test_the_example_in_the_document_is_a_request_that_is_taken(client):
+    document = client.get("/api/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    example = document["components"]["schemas"]["SignInNotification"]["examples"][0]
+    answer = api_client.post(client, {**example, "timestamp": timezone.now().isoformat()}, api_client.key("enqueue"))
+    assert answer.status_code == 202, answer.content
+    assert JobLog.objects.get().payload["name"] == example["name"]
+
+
+@pytest.mark.django_db
+def test_the_document_is_valid_and_names_a_server(client):
+    document = client.get("/api/openapi.json").json()
+    OpenAPIV31SpecValidator(document).validate()
+    assert document["servers"]
+    parameters = [
+        p for path in document["paths"].values() for call in path.values() for p in call.get("parameters", [])
+    ]
+    assert not any(isinstance(parameter.get("examples"), list) for parameter in parameters)
+
+
+@pytest.mark.django_db
+def test_a_problem_type_is_never_renamed():
+    """The clients of other sites compare with these; a new one may be added, an old one stays."""
+    from notifier.api.problems import KINDS
+
+    promised = Path(ROOT, "docs", "api.md").read_text()
+    assert all(f"`{kind}`" in promised for kind in KINDS)
