@@ -61,7 +61,7 @@ coverage:
 test-world:
 	@$(BOOTSTRAP) requirements-dev.txt
 	@WORLD=1 DISPUTE_EXAMPLES=$${DISPUTE_EXAMPLES:-5000} scripts/test tests/database/test_every_order_of_a_dispute.py tests/database/test_no_hostile_body_breaks_the_api.py \
-		tests/processes/test_other_programs_read_what_was_written.py tests/browser/test_every_page_is_accessible.py $(ARGS)
+		tests/processes/test_other_programs_read_what_was_written.py tests/processes/test_the_api_keeps_its_document.py tests/browser/test_every_page_is_accessible.py tests/browser/test_the_mail_is_readable_on_every_screen.py $(ARGS)
 	@scripts/test -m world $(ARGS)
 
 chaos: MINUTES ?= 20

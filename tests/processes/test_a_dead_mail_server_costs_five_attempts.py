@@ -17,13 +17,13 @@ def test_five_attempts_then_a_dead_letter_then_a_replay_and_one_mail():
     with Site(EMAIL_PORT=str(smtp.port)) as site, clusters_of(site) as start:
         start()
         enqueue(site, "a")
-        eventually(lambda: '"dlq": 1' in site.manage("jobs", "stats", "--json"), seconds=60)
+        eventually(lambda: '"dlq": 1' in site.manage("jobs", "stats", "--json"), seconds=60, pause=4)
         shown = site.manage("jobs", "show", "a")
         assert shown.count("ConnectionRefusedError") + shown.count("refused") >= 5
         assert [f"Attempt {number}: failed" in shown for number in range(1, 7)] == [True] * 5 + [False]
         smtp.start()
         site.manage("jobs", "replay", "a")
-        eventually(lambda: '"completed": 1' in site.manage("jobs", "stats", "--json"), seconds=60)
+        eventually(lambda: '"completed": 1' in site.manage("jobs", "stats", "--json"), seconds=60, pause=1)
     smtp.stop()
     assert list(sent(smtp).values()) == [1]
 
@@ -32,7 +32,7 @@ def test_no_attempt_comes_before_its_time():
     with Site() as site, clusters_of(site) as start:
         start()
         enqueue(site, "a")
-        eventually(lambda: statuses(site) == {"dlq": 1}, seconds=60)
+        eventually(lambda: statuses(site) == {"dlq": 1}, seconds=60, pause=1)
         assert site.sql("SELECT dlq_reason, error_class, attempt_count FROM job_logs") == [
             ("exhausted", "unreachable", 5)
         ]

@@ -63,11 +63,11 @@ def answers(url: str) -> bool:
         return False
 
 
-def eventually(found: Callable[[], T], seconds: float = 30) -> T:
-    """What `found` returns, as soon as that is true; fails when it is not in `seconds`."""
+def eventually(found: Callable[[], T], seconds: float = 30, pause: float = 0.05) -> T:
+    """What `found` returns, as soon as that is true; fails when it is not in `seconds`. pause: between two looks."""
     until = time.monotonic() + seconds
     while not (value := found()):
         if time.monotonic() > until:
             pytest.fail(f"still {value!r} after {seconds} s")
-        time.sleep(0.05)
+        time.sleep(pause)
     return value

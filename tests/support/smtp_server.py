@@ -162,9 +162,18 @@ class Misbehaving:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         self._look()
         refused = self.behaviour.answer and not self.behaviour.answer.startswith("2")
-        if not (refused and self._ill("DATA", envelope.rcpt_tos)):
+        if taken := not (refused and self._ill("DATA", envelope.rcpt_tos)):
             self._take(envelope)
-        return await self.step("DATA", server, envelope.rcpt_tos) or "250 2.0.0 taken"
+        try:
+            return await self.step("DATA", server, envelope.rcpt_tos) or "250 2.0.0 taken"
+        finally:  # also when the sender hangs up, which cancels this
+            if taken:
+                server.loop.call_soon(self._note_answer)  # after the answer that this returns is on its way
+
+    def _note_answer(self) -> None:
+        if self.log:
+            with answers_of(self.log).open("a") as out:
+                out.write("\n")
 
     def _take(self, envelope: Envelope) -> None:
         raw = envelope.original_content or b""
@@ -180,6 +189,11 @@ class Misbehaving:
         self._look()
         given = f"{data.login.decode()}:{data.password.decode()}" if isinstance(data, LoginPassword) else ""
         return AuthResult(success=given == self.behaviour.login, handled=False)
+
+
+def answers_of(log: Path) -> Path:
+    """The file with a line for each mail of the log whose sender was answered, or hung up on."""
+    return log.with_suffix(".answers")
 
 
 class SmtpServer(Controller):
