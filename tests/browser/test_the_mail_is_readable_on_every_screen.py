@@ -9,7 +9,6 @@ from accounts.mail.rendering import render_payload
 from accounts.notices.account import LINKS
 from tests.support.mail import PAYLOAD, account_email
 
-
 SCREENS = [(360, "light"), (1280, "dark")]  # each value once; make test-world has each pair of values
 if os.environ.get("WORLD"):
     SCREENS += [(360, "dark"), (1280, "light")]
