@@ -16,6 +16,7 @@
 #              (QUICK=1: one small round; with it or ONLY no document is written; N=100: sign-ins of benchmarks/sign_in.py)
 # make bench-growth  the rate with millions of rows, more workers, clusters   make bench-growth ONLY=empty,finished SCALE=0.1
 # make bench-ideas   what each idea of the fast path gives alone             make bench-ideas ROUNDS=3 JOBS=4000
+# make bench-lanes   what waits behind 100,000 routine notices, as part of make bench   make bench-lanes BEHIND=10000
 # make soak    an hour at 60 % of the top rate: memory, bloat, latency       make soak MINUTES=60 RATE=600
 # make format, make messages   format the code; collect and compile the translations
 # make lock    pins the packages of requirements*.in                         make lock UPGRADE=--upgrade
@@ -26,7 +27,7 @@ BOOTSTRAP ?= scripts/bootstrap
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo smoke chaos outage outages test test-fast test-world coverage check format lock messages seed bench bench-growth bench-ideas soak \
+.PHONY: help run demo smoke chaos outage outages test test-fast test-world coverage check format lock messages seed bench bench-growth bench-ideas bench-lanes soak \
 	admin-bench prune-bench
 
 help:
@@ -104,12 +105,16 @@ BENCH = VENV=.venv-bench $(BOOTSTRAP) requirements-bench.txt && exec .venv-bench
 
 bench:
 	@$(BENCH) benchmarks.compare
+	@[ -n "$$ONLY$$QUICK" ] || ($(BENCH) benchmarks.lanes)
 
 bench-growth:
 	@$(BENCH) benchmarks.growth
 
 bench-ideas:
 	@$(BENCH) benchmarks.ideas
+
+bench-lanes:
+	@$(BENCH) benchmarks.lanes
 
 soak:
 	@$(BENCH) benchmarks.soak

@@ -1,9 +1,10 @@
 """The process that enqueues with the contender's own interface.
 
-    python -m benchmarks.enqueuing bulk|steady|paced PREFIX COUNT
+    python -m benchmarks.enqueuing bulk|steady|paced|timed PREFIX COUNT
 
 bulk: as fast as one process can; prints the milliseconds of each call. steady: BENCH_RATE calls a second. paced: one at
-a time with pauses, like sign-ins; prints the time at which each call returned. The output is one JSON value.
+a time with pauses, like sign-ins; prints the time at which each call returned. timed: the same without pauses. The
+output is one JSON value. BENCH_LANE and BENCH_SOURCE: of ours.
 """
 
 import importlib
@@ -41,9 +42,17 @@ def steady(enqueue: Callable[..., None], prefix: str, count: int) -> None:
 
 def paced(enqueue: Callable[..., None], prefix: str, count: int) -> dict[str, float]:
     """Enqueue with pauses and return time.monotonic() at the end of each call, by reference."""
-    chance, returned = random.Random(count), {}  # noqa: S311  (the same pauses for every contender)
+    chance = random.Random(count)  # noqa: S311  (the same pauses for every contender)
+    return timed(enqueue, prefix, count, lambda: time.sleep(chance.uniform(*PAUSE)))
+
+
+def timed(
+    enqueue: Callable[..., None], prefix: str, count: int, pause: Callable[[], None] = lambda: None
+) -> dict[str, float]:
+    """Enqueue, each after a pause, and return time.monotonic() at the end of each call, by reference."""
+    returned = {}
     for reference, payload in payloads(prefix, count):
-        time.sleep(chance.uniform(*PAUSE))
+        pause()
         enqueue(reference, payload)
         returned[reference] = time.monotonic()
     return returned
@@ -52,4 +61,5 @@ def paced(enqueue: Callable[..., None], prefix: str, count: int) -> dict[str, fl
 if __name__ == "__main__":
     way, prefix, count = sys.argv[1:]
     enqueue = importlib.import_module(f"{PEERS}.{named(os.environ['BENCH_CONTENDER']).module}").enqueue
-    json.dump({"bulk": bulk, "steady": steady, "paced": paced}[way](enqueue, prefix, int(count)), sys.stdout)
+    ways: dict[str, Callable[..., object]] = {"bulk": bulk, "steady": steady, "paced": paced, "timed": timed}
+    json.dump(ways[way](enqueue, prefix, int(count)), sys.stdout)

@@ -1,4 +1,4 @@
-"""Operations on jobs: enqueue a notice, read its job."""
+"""Operations on jobs: enqueue a notice, read its job, cancel it."""
 
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ from accounts.sites.job_ids import own_id
 from accounts.sites.keys import Scope
 from accounts.sites.sign_ins import SiteSignIn, enqueue_site_notice, may_be_notice_of
 from jobs.core.job import WAITING, JobLog
+from jobs.queue.cancel import cancel
 from jobs.queue.enqueue import Duplicate, RateLimited
 from notifier.api import fields, schemas
 from notifier.api.auth import BearerKey, caller_of, refuse
@@ -109,3 +110,24 @@ def read_job(request: HttpRequest, job_id: JobId) -> Any:
         processed_at=job.processed_at,
         error=job.error or None,
     )
+
+
+@router.post(
+    "/{jobId}/cancel",
+    auth=[BearerKey(Scope.ENQUEUE), refuse],
+    response={202: schemas.JobState, **error_responses(404, 409)},
+    by_alias=True,
+    operation_id="cancelJob",
+    summary="Cancel a job that waits",
+)
+def cancel_job(request: HttpRequest, job_id: JobId) -> Any:
+    """The job is discarded, if it waits for its first or next attempt. A key may cancel the jobs of its own name."""
+    caller = caller_of(request)
+    job = find_job(job_id, caller)
+    if job.source != caller.source:
+        raise Problem("not-found")
+    cancelled = cancel(job.job_id, why="cancelled by its site")
+    job.refresh_from_db(fields=["status"])
+    if not cancelled:
+        raise Problem("not-waiting", jobId=own_id(job), status=job.status)
+    return Status(202, state_for(job, caller))

@@ -16,12 +16,16 @@ OPERATION_PROBLEMS = {
         422: ["job-id-of-another-user", "idempotency-key-reused"],
         429: ["too-many-notices"],
     },
+    "cancelJob": {409: ["not-waiting"]},
     "replayDeadLetter": {409: ["not-a-dead-letter"]},
     "discardDeadLetter": {409: ["not-a-dead-letter"]},
     "listDeadLetters": {400: ["invalid-fields", "invalid-cursor"]},
 }
 LINKS = {
-    ("enqueueSignInNotification", 202): {"readJob": "$response.body#/jobId"},
+    ("enqueueSignInNotification", 202): {
+        "readJob": "$response.body#/jobId",
+        "cancelJob": "$response.body#/jobId",
+    },
     ("listDeadLetters", 200): {
         "replayDeadLetter": "$response.body#/items/0/jobId",
         "discardDeadLetter": "$response.body#/items/0/jobId",
@@ -86,7 +90,13 @@ def _example(kind: str) -> dict[str, Any]:
     body: dict[str, Any] = {"type": TYPE_PREFIX + kind, "title": title, "status": status}
     if kind == "invalid-fields":
         body["errors"] = [{"field": "email", "message": "must be one email address in ASCII, like bat@example.mn"}]
-    if kind in ("duplicate-job", "job-id-of-another-user", "idempotency-key-reused", "not-a-dead-letter"):
+    if kind in (
+        "duplicate-job",
+        "job-id-of-another-user",
+        "idempotency-key-reused",
+        "not-a-dead-letter",
+        "not-waiting",
+    ):
         body["jobId"] = "shop-signin-7f3a"
         body["status"] = "completed" if status == 409 else 422
     return body

@@ -31,6 +31,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "not-found": (404, "The resource does not exist."),
     "method-not-allowed": (405, "The resource does not support this method."),
     "duplicate-job": (409, "A job with this id already exists."),
+    "not-waiting": (409, "The job does not wait: it is running or has ended."),
     "not-a-dead-letter": (409, "The job is not a dead letter."),
     "length-required": (411, "A Content-Length is required."),
     "body-too-large": (413, "The body is larger than 64 KiB."),

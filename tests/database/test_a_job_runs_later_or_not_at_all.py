@@ -20,7 +20,7 @@ from jobs.queue.cancel import cancel
 from jobs.queue.enqueue import enqueue, enqueue_jobs, new_job
 from jobs.worker import entry
 from jobs.worker.executor import Executor
-from tests.support import sample_types
+from tests.support import api_client, sample_types
 from tests.support.operators import EVERYTHING, LIST, signed_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
@@ -219,3 +219,25 @@ def test_the_command_line_reschedules_and_shows_when_a_job_is_due():
         with pytest.raises(CommandError, match="--at: "):
             call_command("jobs", "reschedule", "later", "--at", wrong)
     assert AuditEntry.objects.filter(act="reschedule", target="later").count() == 2
+
+
+def test_a_site_cancels_its_own_waiting_jobs_over_the_api_and_no_others(client, handled):
+    shop, other = api_client.key("enqueue"), api_client.key("enqueue", "admin", name="other")
+    for name in ("first", "second"):
+        enqueue(sample_types.NAME, {}, job_id=f"shop:{name}", user_id="1", source="shop", run_at=in_hours(1))
+
+    def cancelled(name: str, key: str) -> tuple[int, str]:
+        answer = api_client.post(client, None, key, f"/api/jobs/{name}/cancel")
+        return answer.status_code, answer.json().get("status") or answer.json()["type"]
+
+    assert cancelled("first", api_client.key("read")) == (403, 403)
+    assert cancelled("shop:first", other) == (404, 404), "not even with the scope admin"
+    assert cancelled("first", shop) == (202, "discarded")
+    assert cancelled("first", shop) == (409, "discarded")
+    assert cancelled("third", shop) == (404, 404)
+    first, second = JobLog.objects.order_by("pk")
+    assert (first.status, first.dlq_reason, first.error) == ("discarded", Reason.CANCELLED, "cancelled by its site")
+    JobLog.objects.filter(pk=second.pk).update(run_at=Now())
+    entry.run(second.pk, 1)
+    assert cancelled("second", shop) == (409, "completed")
+    assert handled.called == ["shop:second"]

@@ -50,7 +50,7 @@ def test_schemathesis_finds_nothing_wrong(scopes, tmp_path):
         )
         assert "Traceback" not in site.log
     assert done.returncode == 0, done.stdout[-6000:]
-    assert "6 selected / 6 total" in done.stdout
+    assert "7 selected / 7 total" in done.stdout
 
 
 def answers_of(site, limited, away):
@@ -66,6 +66,7 @@ def answers_of(site, limited, away):
     calls = {
         "enqueueSignInNotification": ("POST", api_client.PATH, body(jobId="a")),
         "readJob": ("GET", "/api/jobs/a", None),
+        "cancelJob": ("POST", "/api/jobs/a/cancel", None),
         "listDeadLetters": ("GET", dlq, None),
         "replayDeadLetters": ("POST", many, order),
         "replayDeadLetter": ("POST", replay, None),
@@ -88,8 +89,9 @@ def answers_of(site, limited, away):
     yield "enqueueSignInNotification", 422, site.call("POST", api_client.PATH, others, key=key)
     yield "listDeadLetters", 400, site.call("GET", f"{dlq}?cursor=x", key=key)
     yield "readJob", 404, site.call("GET", "/api/jobs/none", key=key)
-    for name, path in (("replayDeadLetter", replay), ("discardDeadLetter", discard)):
-        yield name, 404, site.call("POST", path.replace("dead-", "none-"), key=key)
+    ended = {"replayDeadLetter": replay, "discardDeadLetter": discard, "cancelJob": calls["cancelJob"][1]}
+    for name, path in ended.items():
+        yield name, 404, site.call("POST", path.replace("dead-", "none-").replace("/a/", "/none/"), key=key)
         yield name, 409, site.call("POST", path, key=key)
 
 
