@@ -1,6 +1,6 @@
 """Chaos: notices are posted steadily while everything is killed, cut off or full; then the mails are counted.
 
-    python -m tests.chaos --minutes 20 [--kinds stop-postgres,failover] [--clusters 3] [--rate 15] [--seed 1]
+    python -m tests.chaos --minutes 20 [--kinds stop-postgres,failover] [--broker redis] [--clusters 3] [--rate 15]
 
 A PostgreSQL, a Redis, a mail server, a proxy, two web hosts and clusters of its own, with the shipped leases. As root
 the whole stand has a network and disks of its own (unshare), so that packets can vanish and a disk can be full.
@@ -101,6 +101,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--kinds", default="", help="only these, separated by commas")
     parser.add_argument("--clusters", type=int, default=3)
+    parser.add_argument("--broker", choices=["orm", "redis"], default="orm", help="what carries the messages")
     parser.add_argument("--rate", type=float, default=15, help="notices a second")
     parser.add_argument("--calm", type=float, default=3.0, help="seconds between two faults")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
@@ -123,6 +124,7 @@ def main() -> None:
     say(f"chaos for {options.minutes} minutes, seed {options.seed}, in {FOLDER}")
     with Site() as site, own_network() if namespaces else nullcontext():
         database = site.environment["DATABASE_URL"]
+        site.environment["Q_BROKER"] = options.broker
         stand = Stand(site, FOLDER, clusters=options.clusters, seed=options.seed, namespaces=namespaces)
         set_up(stand)
         kinds = chosen(all_kinds(stand), options.kinds)
