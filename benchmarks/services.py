@@ -18,7 +18,8 @@ import psycopg
 import redis
 
 from benchmarks.contenders import ROOT
-from tests.support.postgres import Postgres, die_with_parent, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import Postgres, die_with_parent
 
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 COUNTING = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.max": "10000"}

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, CDPSession, Page
 
 from tests.support.factors import code
 from tests.support.people import PASSWORD, settle
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 from tests.support.site import Site
 
 DEVICE = {

@@ -22,7 +22,8 @@ from tests.chaos.mail_server import MailServer
 from tests.support.clusters import Qcluster
 from tests.support.faults import REPLICATION, Standby, Switch
 from tests.support.machine import eventually
-from tests.support.postgres import Postgres, die_with_parent, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import Postgres, die_with_parent
 from tests.support.site import ROOT, Site
 
 WORKERS, WEB_HOSTS = 2, 2

@@ -15,7 +15,7 @@ from jobs.core.job import JobLog
 from jobs.queue.enqueue import enqueue
 from notifier.ops import health
 from tests.support.live_site import LiveSite
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 from tests.support.templates import collected_static
 
 

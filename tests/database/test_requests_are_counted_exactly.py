@@ -14,7 +14,7 @@ from django.db import connection, connections
 
 from tests.support import api_client, faults
 from tests.support.machine import redis_server
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 
 PROCESSES, EACH = 8, 25
 fork = multiprocessing.get_context("fork")

@@ -23,7 +23,7 @@ from jobs.queue.enqueue import enqueue
 from notifier.ops import doctor, health
 from notifier.ops.checks.findings import Finding, Verdict
 from tests.support import scripted_dns
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 from tests.support.site import Site
 from tests.support.smtp_server import SmtpServer
 from tests.support.tables import renamed

@@ -17,7 +17,8 @@ import pytest
 
 from tests.support.debian import Unpacked
 from tests.support.machine import HERE, eventually
-from tests.support.postgres import die_with_parent, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import die_with_parent
 from tests.support.site import ROOT, Site
 
 pytestmark = pytest.mark.slow

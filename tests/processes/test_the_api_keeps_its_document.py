@@ -14,7 +14,7 @@ from jobs.core.job import JobLog, Reason, Status
 from jobs.queue.enqueue import enqueue
 from tests.support import api_client
 from tests.support.live_site import ROOT, LiveSite
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 OPTIONS = ["--no-color", "--max-examples=5", "--phases=examples,coverage,fuzzing"]

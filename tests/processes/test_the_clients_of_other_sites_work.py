@@ -18,7 +18,7 @@ import playwright
 import pytest
 
 from tests.support.machine import eventually
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 from tests.support.site import ROOT, Site
 
 CLIENTS = ROOT / "docs" / "clients"

@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support import country_database, pgbouncer, scripted_dns
 from tests.support.debian import Unpacked
-from tests.support.postgres import Postgres, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import Postgres
 from tests.support.site import ROOT, Site
 from tests.support.smtp_server import SmtpServer
 

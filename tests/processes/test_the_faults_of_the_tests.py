@@ -8,7 +8,8 @@ import redis
 
 from tests.support import faults, machine
 from tests.support.machine import eventually
-from tests.support.postgres import Postgres, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import Postgres
 
 pytestmark = pytest.mark.world
 

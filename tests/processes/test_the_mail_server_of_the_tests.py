@@ -11,7 +11,7 @@ import pytest
 
 from accounts.mail import smtp
 from tests.support.mail import SMTP, send
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 
 
 def wait_for(port):

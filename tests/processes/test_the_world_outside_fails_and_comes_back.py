@@ -7,7 +7,8 @@ from moto.server import ThreadedMotoServer
 
 from jobs.brokers.redis import RedisBroker
 from tests.support.machine import eventually
-from tests.support.postgres import Postgres, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import Postgres
 from tests.support.queues import clusters_of, enqueue, sent, statuses
 from tests.support.site import Site
 from tests.support.smtp_server import SmtpServer

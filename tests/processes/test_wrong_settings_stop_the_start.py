@@ -12,7 +12,7 @@ import pytest
 from dotenv import dotenv_values
 
 from notifier.management.commands import run
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 from tests.support.site import MANAGE, ROOT
 
 DOCUMENTED = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", Path(ROOT, "docs/settings.md").read_text(), re.MULTILINE))

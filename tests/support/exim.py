@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tests.support import debian
 from tests.support.machine import eventually
-from tests.support.postgres import die_with_parent, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import die_with_parent
 
 LIBRARIES = ("libidn12", "libgnutls-dane0", "libunbound8", "libevent-2.1-7", "libnsl2", "libtirpc3", "libdb5.3")
 PACKAGES = ("exim4-daemon-light", "libnss-wrapper", "libpcre2-8-0", *LIBRARIES)

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Self
 
 from django.db import connection
 
-from tests.support.postgres import die_with_parent, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,7 +11,8 @@ from typing import NoReturn, TypeVar
 import pytest
 import redis
 
-from tests.support.postgres import die_with_parent, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import die_with_parent
 
 HERE = "127.0.0.1"
 T = TypeVar("T")

@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from tests.support.machine import HERE, eventually
-from tests.support.postgres import die_with_parent, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import die_with_parent
 from tests.support.templates import ROOT, migrated_file
 
 

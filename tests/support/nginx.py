@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tests.support.live_site import ROOT
 from tests.support.machine import eventually, missing
-from tests.support.postgres import die_with_parent, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import die_with_parent
 from tests.support.site import Site
 
 FRAME = """daemon off; worker_processes 1; pid {home}/pid; error_log {home}/error.log;

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from tests.support.debian import Unpacked
 from tests.support.machine import HERE, eventually
-from tests.support.postgres import die_with_parent, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import die_with_parent
 from tests.support.site import ROOT
 
 SHIPPED = ROOT / "deploy/pgbouncer/pgbouncer.ini"

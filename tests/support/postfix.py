@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support import debian
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 
 MAIN = """compatibility_level = 3.6
 queue_directory = {home}/spool

@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from typing import Self
 import psycopg
 
 from jobs.cluster.child_process import set_parent_death_signal
+from tests.support.ports import free_port
 
 LOCALE = "C.UTF-8" if sys.platform.startswith("linux") else "en_US.UTF-8"
 OPTIONS = {
@@ -29,13 +29,6 @@ OPTIONS = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
 }
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 on which no process listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def die_with_parent(signum: signal.Signals = signal.SIGTERM) -> None:

@@ -17,7 +17,8 @@ from typing import Self
 import psycopg
 
 from tests.support.machine import HERE, eventually
-from tests.support.postgres import die_with_parent, free_port
+from tests.support.ports import free_port
+from tests.support.postgres import die_with_parent
 from tests.support.templates import MANAGE, ROOT, collected_static, drop_database, new_database
 
 

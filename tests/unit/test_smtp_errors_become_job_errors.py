@@ -8,7 +8,7 @@ import pytest
 from accounts.mail import smtp
 from jobs.core.errors import Configuration, Permanent, Temporary, Throttled, Unreachable, describe
 from tests.support.mail import delivering_to, send
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 from tests.support.smtp_server import SmtpServer
 
 CERTIFICATE = Path(__file__).parents[1] / "data" / "untrusted_certificate.pem"
