@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     pytest's summary then lists each quarantined test with its reason, as XFAIL or XPASS.
     """
-    here = Path(__file__).parent
     for item in items:
-        folder = item.path.relative_to(here).parts[0]
-        if folder in FOLDERS:
+        if (folder := _folder(item.path)) in FOLDERS:
             item.add_marker(folder)
         if quarantine := item.get_closest_marker("quarantine"):
             item.add_marker(pytest.mark.xfail(reason=f"quarantine: {quarantine.kwargs['reason']}", strict=False))
+    order = {file: place for place, file in enumerate(_mix(sorted({item.path for item in items})))}
+    items.sort(key=lambda item: order[item.path])
+
+
+def _folder(file: Path) -> str:
+    return file.relative_to(Path(__file__).parent).parts[0]
+
+
+def _mix(files: list[Path]) -> list[Path]:
+    """Return the files so that tests which wait for processes alternate with tests which compute."""
+    waiting = [file for file in files if _folder(file) == "processes"]
+    others = [file for file in files if file not in waiting]
+    mixed = [file for pair in zip_longest(waiting, others) for file in pair]
+    return [file for file in mixed if file]
 
 
 @pytest.fixture(scope="session")
