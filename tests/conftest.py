@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as site_settings
+from django.core.management.commands import flush
 from django.db import connections
 from playwright.sync_api import Browser, sync_playwright
 
@@ -17,6 +18,7 @@ from tests.support.postgres import Postgres
 from tests.support.site import Site
 
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+MADE_BY_MIGRATE = {"django_content_type", "auth_permission"}
 FOLDERS = {"unit", "database", "processes", "browser", "documents"}
 
 
@@ -65,6 +67,21 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 def django_db_keepdb() -> bool:
     """Keep the copied file of SQLite; it goes with the folder of the run."""
     return is_sqlite()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_flush() -> Iterator[None]:
+    """Keep content types and permissions after a test that commits: `flush` would make them again, one by one."""
+
+    def sql_flush(style: Any, connection: Any, **options: Any) -> list[str]:
+        tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
+        return connection.ops.sql_flush(style, [table for table in tables if table not in MADE_BY_MIGRATE], **options)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(flush, "sql_flush", sql_flush)
+    patch.setattr(flush, "emit_post_migrate_signal", lambda *_: None)
+    yield
+    patch.undo()
 
 
 def is_sqlite() -> bool:

@@ -24,7 +24,7 @@ from tests.support.mail import PAYLOAD, delivering_to
 from tests.support.operators import operator
 from tests.support.smtp_server import SmtpServer
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 QUOTA = "550 5.4.5 Daily user sending limit exceeded"
 
 

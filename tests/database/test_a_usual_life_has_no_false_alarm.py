@@ -21,7 +21,7 @@ from jobs.core import sql
 from tests.support import country_database
 from tests.support.people import CHROME, FIREFOX, NEWER_CHROME, SAFARI, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 HOME, OFFICE = "202.179.0.0/19", "202.131.0.0/19"
 MOBILE = ["66.181.160.0/19", "103.9.88.0/22", "202.21.96.0/19", "122.201.16.0/20"]
 RELAY = ["172.224.224.0/20", "104.28.0.0/16", "140.248.0.0/17", "146.75.128.0/17"]

@@ -146,6 +146,7 @@ class LifeOfAJob(RuleBasedStateMachine):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.engine
+@pytest.mark.slow
 def test_no_order_of_events_breaks_a_rule_of_the_table():
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     run_state_machine_as_test(

@@ -15,7 +15,7 @@ from accounts.user import User
 from jobs.core.job import JobLog
 from tests.support.people import FIREFOX, PASSWORD, browser, person, sign_in, sign_out
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from jobs.queue import actions, bulk_replay
 from jobs.queue.criteria import JobCriteria
 from tests.support import sample_types
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine, pytest.mark.slow]
 FAILURE = errors.describe(errors.Unreachable("refused"))
 OTHER = errors.describe(errors.Permanent("550", code=550))
 

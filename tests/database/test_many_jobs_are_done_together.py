@@ -25,7 +25,7 @@ from tests.support.queues import clusters_of, enqueue, sent, statuses
 from tests.support.site import Site
 from tests.support.smtp_server import SmtpServer
 
-pytestmark = [pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 QUICK, SLOW = 0.0001, 0.05  # seconds a call has taken
 
 

@@ -16,6 +16,8 @@ from tests.support import api_client, faults
 from tests.support.machine import redis_server
 from tests.support.ports import free_port
 
+pytestmark = pytest.mark.slow
+
 PROCESSES, EACH = 8, 25
 fork = multiprocessing.get_context("fork")
 

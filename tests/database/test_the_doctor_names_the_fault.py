@@ -29,7 +29,7 @@ from tests.support.smtp_server import SmtpServer
 from tests.support.tables import renamed
 from tests.support.templates import MANAGE, ROOT, collected_static
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 TYPE = "signin-notification"
 
 

@@ -14,6 +14,8 @@ from jobs.core.job_types import Policy, Unique
 from jobs.queue.enqueue import RateLimited, Refused, enqueue, enqueue_jobs, new_job
 from tests.support import api_client, sample_types
 
+pytestmark = pytest.mark.slow
+
 PROCESSES = 50
 fork = multiprocessing.get_context("fork")
 

@@ -11,7 +11,7 @@ from jobs.admin.parts.filters import JobFilter
 from jobs.core.job import JobLog, Status
 from tests.support.operators import EVERYTHING, LIST, job, signed_in, tried
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 @pytest.mark.parametrize(
