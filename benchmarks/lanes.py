@@ -1,6 +1,6 @@
 """`make bench-lanes`: what waits behind BEHIND=100000 routine notices, and what those lose by it. Part of `make bench`.
 
-URGENT=20 single urgent jobs, OTHERS=10 jobs of another site at once, and a FLOOD=3000 of urgent jobs are enqueued while
+URGENT=20 single urgent jobs, OTHERS=10 jobs of another site together, and a FLOOD=3000 of urgent jobs are enqueued while
 two workers drain the routine notices of this site. It writes a table to docs/performance.md; with another BEHIND the
 document stays unchanged.
 """
@@ -59,7 +59,7 @@ def _measure(testbed: Testbed, running: Services) -> str:
     flood = _rate(sorted(at for name, at in arrivals if name.startswith("flood")), flooded, over)
     lines = [
         ["an urgent job, enqueued singly: pickup and email", *_waits(first, urgent), ""],
-        [f"{OTHERS} jobs of another site, enqueued at once", *_waits(first, others), ""],
+        [f"{OTHERS} jobs of another site, enqueued together", *_waits(first, others), ""],
         ["routine notices alone, a second", "", "", number(rates[0])],
         ["routine notices while urgent jobs come singly", "", "", f"{number(rates[1])} ({rates[1] / rates[0]:.0%})"],
         [f"routine notices in a flood of {number(flood)} urgent jobs a second", "", "", number(rates[2])],
