@@ -68,7 +68,7 @@ def _measure(testbed: Testbed, running: Services) -> str:
 
 
 def _fill(testbed: Testbed) -> None:
-    """Enqueue the routine notices, by several processes at once."""
+    """Enqueue the routine notices, by several processes together."""
     each = -(-BEHIND // ENQUEUERS)
     threads = [Thread(target=testbed.enqueue, args=["bulk", f"{ROUTINE}{n}", each]) for n in range(ENQUEUERS)]
     print(f"enqueueing {BEHIND:,} jobs ...", file=sys.stderr, flush=True)
