@@ -27,7 +27,7 @@ from tests.support.postgres import Postgres, die_with_parent
 from tests.support.site import ROOT, Site
 
 WORKERS, WEB_HOSTS = 2, 2
-DISK_MB = 500
+DISK_MB = 1_000  # half an hour of jobs fills 500
 CLONE_NEWNS = 0x00020000
 DATABASE = {
     **REPLICATION,

@@ -8,10 +8,20 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 
 from jobs.core import errors, pauses
 from jobs.core.job import JobLog, Reason, Status
+from jobs.core.job_types import Policy
+from jobs.core.pauses import Lane
 from jobs.core.sql import from_now
 from jobs.queue import actions
 from jobs.queue.cancel import cancel
@@ -20,6 +30,7 @@ from tests.support import sample_types
 
 FAILURE = errors.describe(errors.Temporary("no"))
 WAITING = (Status.ENQUEUED, Status.FAILED)
+TARGETS = [sample_types.NAME, *(f"lane:{lane}" for lane in Lane.values)]
 
 
 class LifeOfAJob(RuleBasedStateMachine):
@@ -30,29 +41,31 @@ class LifeOfAJob(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        LifeOfAJob.made += 1
         self.stack = ExitStack()
-        self.stack.enter_context(sample_types.registered())
-        self.job = sample_types.enqueue(f"machine-{LifeOfAJob.made}")
-        self.status, self.holder, self.attempts, self.paused, self.due, self.lapsed = (
-            Status.ENQUEUED,
-            None,
-            0,
-            False,
-            True,
-            False,
-        )
+        self.status, self.holder, self.attempts, self.due, self.lapsed = Status.ENQUEUED, None, 0, True, False
+        self.paused: dict[str, bool] = {}  # by target: whether the pause has an end
+
+    @initialize(lane=st.sampled_from(Lane.values), attempts=st.integers(1, 5))
+    def a_client_enqueues_it(self, lane: str, attempts: int) -> None:
+        LifeOfAJob.made += 1
+        self.lane, self.policy = lane, Policy(max_attempts=attempts)
+        self.stack.enter_context(sample_types.registered(policy=self.policy))
+        self.job = sample_types.enqueue(f"machine-{LifeOfAJob.made}", lane=lane)
 
     def teardown(self) -> None:
-        pauses.resume(sample_types.NAME)
+        for target in self.paused:
+            pauses.resume(target)
         self.stack.close()
+
+    def is_held(self) -> bool:
+        return sample_types.NAME in self.paused or f"lane:{self.lane}" in self.paused
 
     @rule(target=claims, offset=st.sampled_from([1, 1, 1, 1, -1, 0, 2]))
     def claim(self, offset: int):
         """A message for some attempt arrives: only the next one of a job that is due or lapsed may win."""
         wins = (
             offset == 1
-            and not self.paused
+            and not self.is_held()
             and ((self.status in WAITING and self.due) or (self.status == Status.PROCESSING and self.lapsed))
         )
         claimed = JobLog.objects.claim(self.job.pk, self.attempts + offset, f"w{self.attempts}")
@@ -95,7 +108,7 @@ class LifeOfAJob(RuleBasedStateMachine):
         assert [actions.replay(self.row(), who="boss"), actions.replay(self.row(), who="boss")] == [dead, False]
         if dead:
             self.status, self.due = Status.ENQUEUED, True
-            assert self.row().attempts_left == 5
+            assert self.row().attempts_left == self.policy.attempts
 
     @rule()
     def an_operator_discards(self) -> None:
@@ -119,13 +132,22 @@ class LifeOfAJob(RuleBasedStateMachine):
         if may:
             self.due = hours < 0
 
-    @rule(held=st.sampled_from([True, False, False, False]))
-    def an_operator_pauses_or_resumes(self, held: bool) -> None:
-        if held:
-            assert pauses.pause(sample_types.NAME, who="machine", why="") == (not self.paused)
-        else:
-            assert pauses.resume(sample_types.NAME) == self.paused
-        self.paused = held
+    @rule(target=st.sampled_from(TARGETS), ends=st.booleans())
+    def an_operator_pauses(self, target: str, ends: bool) -> None:
+        until = timezone.now() + timedelta(hours=1) if ends else None
+        assert pauses.pause(target, who="machine", why="", until=until) == (target not in self.paused)
+        self.paused.setdefault(target, ends)
+
+    @rule(data=st.data())
+    def an_operator_resumes(self, data: st.DataObject) -> None:
+        target = data.draw(st.sampled_from([*self.paused, *TARGETS]))
+        assert pauses.resume(target) == (self.paused.pop(target, None) is not None)
+
+    @rule()
+    def the_pauses_that_have_an_end_come_to_it(self) -> None:
+        for rows in (pauses.JobTypeState.objects, pauses.LaneState.objects):
+            rows.filter(paused_until__isnull=False).update(paused_until=from_now(-1))
+        self.paused = {target: ends for target, ends in self.paused.items() if not ends}
 
     @rule()
     def a_client_enqueues_it_again(self) -> None:
@@ -138,7 +160,7 @@ class LifeOfAJob(RuleBasedStateMachine):
     @invariant()
     def the_row_says_what_the_model_says(self) -> None:
         row = self.row()
-        assert (row.status, row.attempt_count) == (self.status, self.attempts)
+        assert (row.status, row.attempt_count, row.lane) == (self.status, self.attempts, self.lane)
         assert (row.lease_until is not None) == (row.status == Status.PROCESSING)
         assert bool(row.dlq_reason) == (row.status == Status.DLQ) or row.status == Status.DISCARDED
         assert row.attempts.count() == row.attempts.values("number").distinct().count() <= self.attempts
