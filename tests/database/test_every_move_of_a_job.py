@@ -132,11 +132,11 @@ class LifeOfAJob(RuleBasedStateMachine):
         if may:
             self.due = hours < 0
 
-    @rule(target=st.sampled_from(TARGETS), ends=st.booleans())
-    def an_operator_pauses(self, target: str, ends: bool) -> None:
+    @rule(what=st.sampled_from(TARGETS), ends=st.booleans())
+    def an_operator_pauses(self, what: str, ends: bool) -> None:
         until = timezone.now() + timedelta(hours=1) if ends else None
-        assert pauses.pause(target, who="machine", why="", until=until) == (target not in self.paused)
-        self.paused.setdefault(target, ends)
+        assert pauses.pause(what, who="machine", why="", until=until) == (what not in self.paused)
+        self.paused.setdefault(what, ends)
 
     @rule(data=st.data())
     def an_operator_resumes(self, data: st.DataObject) -> None:
