@@ -14,6 +14,7 @@ from hypothesis.stateful import (
     initialize,
     invariant,
     multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -30,7 +31,8 @@ from tests.support import sample_types
 
 FAILURE = errors.describe(errors.Temporary("no"))
 WAITING = (Status.ENQUEUED, Status.FAILED)
-TARGETS = [sample_types.NAME, *(f"lane:{lane}" for lane in Lane.values)]
+LANES = st.sampled_from([str(lane) for lane in Lane])
+TARGETS = ["its type", "its lane", "its lane", "another lane"]
 
 
 class LifeOfAJob(RuleBasedStateMachine):
@@ -42,12 +44,21 @@ class LifeOfAJob(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
-        self.status, self.holder, self.attempts, self.due, self.lapsed = Status.ENQUEUED, None, 0, True, False
         self.paused: dict[str, bool] = {}  # by target: whether the pause has an end
 
-    @initialize(lane=st.sampled_from(Lane.values), attempts=st.integers(1, 5))
+    @initialize(lane=LANES, attempts=st.integers(1, 5))
     def a_client_enqueues_it(self, lane: str, attempts: int) -> None:
+        self._enqueue(lane, attempts)
+
+    @precondition(lambda self: self.status in (Status.COMPLETED, Status.DISCARDED))
+    @rule(lane=LANES, attempts=st.integers(1, 5))
+    def it_has_ended_and_another_takes_its_place(self, lane: str, attempts: int) -> None:
+        self._enqueue(lane, attempts)
+
+    def _enqueue(self, lane: str, attempts: int) -> None:
         LifeOfAJob.made += 1
+        self.status, self.holder, self.attempts, self.due, self.lapsed = Status.ENQUEUED, None, 0, True, False
+        self.stack.close()
         self.lane, self.policy = lane, Policy(max_attempts=attempts)
         self.stack.enter_context(sample_types.registered(policy=self.policy))
         self.job = sample_types.enqueue(f"machine-{LifeOfAJob.made}", lane=lane)
@@ -134,14 +145,18 @@ class LifeOfAJob(RuleBasedStateMachine):
 
     @rule(what=st.sampled_from(TARGETS), ends=st.booleans())
     def an_operator_pauses(self, what: str, ends: bool) -> None:
-        until = timezone.now() + timedelta(hours=1) if ends else None
-        assert pauses.pause(what, who="machine", why="", until=until) == (what not in self.paused)
-        self.paused.setdefault(what, ends)
+        until, named = timezone.now() + timedelta(hours=1) if ends else None, self._target(what)
+        assert pauses.pause(named, who="machine", why="", until=until) == (named not in self.paused)
+        self.paused.setdefault(named, ends)
 
-    @rule(data=st.data())
-    def an_operator_resumes(self, data: st.DataObject) -> None:
-        target = data.draw(st.sampled_from([*self.paused, *TARGETS]))
-        assert pauses.resume(target) == (self.paused.pop(target, None) is not None)
+    @rule(what=st.sampled_from(TARGETS))
+    def an_operator_resumes(self, what: str) -> None:
+        named = self._target(what)
+        assert pauses.resume(named) == (self.paused.pop(named, None) is not None)
+
+    def _target(self, what: str) -> str:
+        another = next(lane for lane in Lane.values if lane != self.lane)
+        return {"its type": sample_types.NAME, "its lane": f"lane:{self.lane}"}.get(what, f"lane:{another}")
 
     @rule()
     def the_pauses_that_have_an_end_come_to_it(self) -> None:
@@ -163,6 +178,7 @@ class LifeOfAJob(RuleBasedStateMachine):
         assert (row.status, row.attempt_count, row.lane) == (self.status, self.attempts, self.lane)
         assert (row.lease_until is not None) == (row.status == Status.PROCESSING)
         assert bool(row.dlq_reason) == (row.status == Status.DLQ) or row.status == Status.DISCARDED
+        assert JobLog.objects.filter(pauses.held(), pk=row.pk).exists() == self.is_held()
         assert row.attempts.count() == row.attempts.values("number").distinct().count() <= self.attempts
 
 
