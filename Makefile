@@ -1,7 +1,7 @@
 # make run     the site, its worker and a local mailbox, on this machine     PORT=8123 make run
 # make demo    new passwords for the demo accounts
 # make test    the whole suite                                               make test ARGS="-k mailbox"
-# make test-fast  the unit and database tests, in two minutes                make test-fast ARGS=-x
+# make test-fast  the quick unit and database tests, in two minutes          make test-fast ARGS=-x
 # make coverage   the suite on PostgreSQL, and the lines of code that it ran
 # make test-world   the long state machines, silent and failing servers, npm's mail reader, more variants of pages           DISPUTE_EXAMPLES=5000 make test-world
 # make check   format, lint, types, imports, templates, translations, deployment settings

@@ -1,8 +1,8 @@
 """`make bench-lanes`: what waits behind BEHIND=100000 routine notices, and what those lose by it. Part of `make bench`.
 
-URGENT=20 single urgent jobs, OTHERS=10 jobs of another site together, and a FLOOD=3000 of urgent jobs are enqueued while
-two workers drain the routine notices of this site. It writes a table to docs/performance.md; with another BEHIND the
-document stays unchanged.
+URGENT=20 single urgent jobs, OTHERS=10 jobs of another site together, and a FLOOD=3000 of urgent jobs are enqueued
+while two workers drain the routine notices of this site. It writes a table to docs/performance.md; with another BEHIND
+the document stays unchanged.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Sending an email through a provider; the only module that speaks SMTP.
+"""Sending an email through a provider: the dialogue of SMTP.
 
 The session is Django's backend's (host, TLS and login of the provider); the dialogue is held here, since only who
 holds it knows how far it came. An email whose content may have been taken is never sent again from here: the queue

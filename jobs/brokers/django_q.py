@@ -210,7 +210,7 @@ def _begin_task(task: dict[str, Any], **_: Any) -> None:
     receipts = receipts if isinstance(receipts, list) else [receipts]
     task["kwargs"] = {**task["kwargs"], "receipts": receipts}
     context = process_context()
-    context.scoreboard.started(jobs=len(receipts), urgent=_is_urgent(task), reserved=context.reserved)
+    context.scoreboard.started(urgent=_is_urgent(task), reserved=context.reserved)
 
 
 def _end_task(task: dict[str, Any], **_: Any) -> None:

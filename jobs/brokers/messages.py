@@ -91,11 +91,12 @@ def _store(attempts: list[Message], delay: float) -> None:
         broker.enqueue_many(queued)
 
 
-def waiting_since() -> dict[str, datetime]:
-    """Return since when the oldest visible message of each lane has been waiting.
+def waiting_since() -> dict[str, dict[str | None, datetime]]:
+    """Return since when the oldest visible message of each lane and source has been waiting.
 
-    A lane without a visible message is left out; UNKNOWN_AGE stands for one whose broker does not know. A job of the
-    lane that was due before its oldest message has no message left.
+    Those without a visible message are left out; the source None stands for all that are not listed, UNKNOWN_AGE for
+    an age that the broker does not know. A job that was due before the oldest message of its lane and source has no
+    message left.
     """
     return django_q.make_broker().waiting_since()
 

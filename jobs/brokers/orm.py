@@ -5,6 +5,7 @@ truth, and `JobLog.objects.claim` refuses a message whose attempt is over.
 """
 
 import time
+from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
@@ -82,7 +83,7 @@ class OrmBroker(ORM):
         except (DatabaseError, InterfaceError) as away:
             log.warning("database away, messages cannot be fetched", error=str(away))
             connection.close()
-            self._look_at = time.monotonic() + 1.0
+            self._look_at, self._looked_at = time.monotonic() + 1.0, ALL_LANES
         finally:
             self._room.note_fetch(tasks)
         return [(task.receipts, task.payload) for task in tasks]
@@ -111,13 +112,13 @@ class OrmBroker(ORM):
         """
         return django_q.Message.objects.using(django_q.database())
 
-    def waiting_since(self) -> dict[str, datetime]:
-        """Return since when the oldest visible message of each lane has been visible."""
-        since: dict[str, datetime] = {}
+    def waiting_since(self) -> dict[str, dict[str | None, datetime]]:
+        """Return since when the oldest visible message of each lane and source has been visible."""
+        since: dict[str, dict[str | None, datetime]] = defaultdict(dict)
         for queue, (visible, oldest, _) in self._look(1).items():
             if visible:
-                since[queue.lane] = min(since.get(queue.lane, oldest), oldest)
-        return since
+                since[queue.lane][queue.source] = oldest
+        return dict(since)
 
     def _fetch(self, lanes: frozenset[str] = ALL_LANES) -> list[Task]:
         """Return tasks for the workers, and note when to look again."""
@@ -162,8 +163,8 @@ class OrmBroker(ORM):
             visible = models.Count("pk", filter=models.Q(lock__lte=Now()))
             found = queues.annotate(visible=visible, left=models.Min("lock") - Now())
             rows = [(row["key"], row["visible"], row["oldest"], row["left"].total_seconds()) for row in found]
-        found = {QueueId.parse(key, self.list_key): (key, look) for key, *look in rows}
-        return {queue: tuple(look) for queue, (key, look) in found.items() if queue.key(self.list_key) == key}
+        found = [(QueueId.parse(key, self.list_key), key, tuple(look)) for key, *look in rows]
+        return {queue: look for queue, key, look in found if queue.key(self.list_key) == key}
 
     def _fetch_postgresql(self, asked: dict[str, int]) -> list[tuple[int, str, str]]:
         with connection.cursor() as cursor:

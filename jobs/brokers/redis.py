@@ -6,6 +6,7 @@ and the push. The jobs' rows are complete, and the reconciler sends those messag
 """
 
 import time
+from collections import defaultdict
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
@@ -179,14 +180,13 @@ class RedisBroker(Redis):
         popped = self._fetching.blpop(list(queues), timeout=POLL_SLICE_SECONDS)
         return _read([popped[1]], queues[popped[0].decode()]) if popped else []
 
-    def waiting_since(self) -> dict[str, datetime]:
-        since: dict[str, datetime] = {}
+    def waiting_since(self) -> dict[str, dict[str | None, datetime]]:
+        since: dict[str, dict[str | None, datetime]] = defaultdict(dict)
         for key in {self.list_key.encode(), *self.connection.smembers(self._queues)}:
-            lane, oldest = QueueId.parse(key.decode(), self.list_key).lane, self.connection.lindex(key, 0)
+            queue, oldest = QueueId.parse(key.decode(), self.list_key), self.connection.lindex(key, 0)
             if oldest:
-                at = datetime.fromtimestamp(float(oldest.partition(b":")[0]), UTC)
-                since[lane] = min(since.get(lane, at), at)
-        return since
+                since[queue.lane][queue.source] = datetime.fromtimestamp(float(oldest.partition(b":")[0]), UTC)
+        return dict(since)
 
     def acknowledge(self, task_id: list[None]) -> None:
         """Do nothing: a fetched message is already deleted."""

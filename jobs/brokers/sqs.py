@@ -12,6 +12,7 @@ from collections import defaultdict
 from datetime import datetime
 from functools import cached_property
 from typing import Any
+from urllib.parse import quote
 
 import boto3
 import botocore.session
@@ -104,7 +105,7 @@ class SqsBroker(Sqs):
     @property
     def _options(self) -> dict[str, Any]:
         delay = max(0, min(MAX_DELAY_SECONDS, math.ceil(self.delay)))
-        return {"DelaySeconds": delay, "MessageGroupId": self.source}
+        return {"DelaySeconds": delay, "MessageGroupId": quote(self.source, safe="")}
 
     def dequeue(self) -> list[tuple[list[Receipt], str]]:
         """Return tasks made of visible messages of one lane; hide these from other clusters.
@@ -167,8 +168,9 @@ class SqsBroker(Sqs):
                 entries = [{"Id": str(number), "ReceiptHandle": handle} for number, handle in chunk]
                 self._queue_of(lane).delete_messages(Entries=entries)
 
-    def waiting_since(self) -> dict[str, datetime]:
+    def waiting_since(self) -> dict[str, dict[str | None, datetime]]:
         queues = {lane: self._queue_of(lane) for lane in Lane.values}
         for queue in queues.values():
             queue.load()
-        return {lane: UNKNOWN_AGE for lane, queue in queues.items() if any(int(queue.attributes[n]) for n in COUNTS)}
+        filled = [lane for lane, queue in queues.items() if any(int(queue.attributes[n]) for n in COUNTS)]
+        return {lane: {None: UNKNOWN_AGE} for lane in filled}

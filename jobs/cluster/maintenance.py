@@ -86,7 +86,7 @@ class Maintenance:
         watched = self._watched
         return clusters.record_heartbeat(
             watched.identity.name,
-            in_flight=watched.scoreboard.read().in_flight,
+            in_flight=watched.scoreboard.read().busy,
             restarts=watched.restarts,
             workers=watched.workers,
             version=watched.version,
@@ -98,11 +98,19 @@ class Maintenance:
     def _requeue_of_the_dead(self) -> None:
         name = self._watched.identity.name
         if self._lost:
-            takeover.take_over_workers(name, self._watched.group)
-            self._lost = False
+            self._lost = False  # before: a worker that dies meanwhile sets it again
+            try:
+                takeover.take_over_workers(name, self._watched.group)
+            except Exception:
+                self._lost = True
+                raise
         if self._take_over.is_set():
-            takeover.take_over_clusters(name, self._heartbeat.answered_for)
             self._take_over.clear()
+            try:
+                takeover.take_over_clusters(name, self._heartbeat.answered_for)
+            except Exception:
+                self._take_over.set()
+                raise
 
     def _sweep(self) -> None:
         """Sweep, but not just after a silence of the database, in which leases may have expired."""

@@ -14,7 +14,7 @@ from typing import NoReturn
 import structlog
 
 from jobs.brokers import django_q
-from jobs.cluster import clusters
+from jobs.cluster import clusters, takeover
 from jobs.cluster.child_process import living_members
 from jobs.cluster.maintenance import Maintenance, log_errors
 from jobs.cluster.watched import Watched
@@ -36,6 +36,9 @@ def run(watched: Watched) -> NoReturn:
     maintenance.start(stop)
     stuck = _watch(watched, stop, maintenance)
     if not stuck:
+        log_errors(
+            lambda: takeover.take_over_workers(watched.identity.name, watched.group)
+        )  # killed after the grace time
         log_errors(lambda: clusters.mark_stopped(watched.identity.name))
     sys.stderr.flush()
     os._exit(STUCK if stuck else 0)  # the threads may be waiting for a database that is away

@@ -62,6 +62,10 @@ class JobQuerySet(models.QuerySet["JobLog"]):
         """Return the waiting jobs that are due."""
         return self.filter(status__in=WAITING, run_at__lte=Now())
 
+    def runnable(self) -> Self:
+        """Return the waiting jobs that are due and that no suspension holds."""
+        return self.due().exclude(pauses.held())
+
     def lease_expired(self) -> Self:
         """Return the running jobs whose lease has expired."""
         return self.filter(status=Status.PROCESSING, lease_until__lt=Now())
@@ -102,10 +106,7 @@ class JobQuerySet(models.QuerySet["JobLog"]):
         return max(self.oldest_waits().values())
 
     def claim_many(self, attempts: list[tuple[int, int]], worker: str) -> list["JobLog"]:
-        """Claim jobs for `attempts`, (key, number of the attempt) pairs; return those that were claimed.
-
-        PostgreSQL claims first attempts with one UPDATE.
-        """
+        """Claim jobs for `attempts`, (key, number of the attempt) pairs; return those that were claimed."""
         if not sql.is_postgresql() or any(attempt != 1 for _, attempt in attempts):
             return [job for pk, attempt in attempts if (job := self.claim(pk, attempt, worker))]
         leases = [json.dumps(job_types.leases()), settings.JOB_LEASE_SECONDS]
@@ -115,8 +116,7 @@ class JobQuerySet(models.QuerySet["JobLog"]):
     def claim(self, pk: int, attempt: int, worker: str) -> "JobLog | None":
         """Claim job `pk` for its attempt number `attempt`; None when it cannot be claimed.
 
-        The claim of an expired lease records the attempt of its worker as lost and gives it back: a dying worker says
-        nothing about the job. LOST_LIMIT of them do.
+        The claim of an expired lease records the attempt of its worker as lost, and gives it back LOST_LIMIT times.
         """
         job = self.filter(pk=pk, attempt_count=attempt - 1, status__in=CLAIMABLE).annotate(now=Now()).first()
         if job is None:

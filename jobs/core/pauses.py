@@ -26,7 +26,7 @@ LANE_TARGET = "lane"  # operators name a lane "lane:NAME" where they may also na
 
 
 class Lane(models.TextChoices):
-    """How urgent a job is, the most urgent lane first. DESIGN: workers take it first and give every lane a share."""
+    """How urgent a job is, the most urgent lane first. Workers take it first and give every lane a share."""
 
     URGENT = "urgent", _("urgent")  # password reset, account recovery, dispute
     ALERT = "alert", _("alert")  # new device
@@ -140,12 +140,13 @@ def _rows(target: str) -> models.QuerySet[Any]:
 
 
 def pause(target: str, *, who: str, why: str, until: datetime | None = None) -> bool:
-    """Suspend a job type, or a lane ("lane:NAME"); False when it was paused already.
+    """Suspend a job type, or a lane ("lane:NAME"), or extend its pause; False when it was paused for as long already.
 
     until: when the pause ends automatically; None: when an operator resumes it.
     Operators pause by `jobs.queue.actions`, with an audit row.
     """
-    mine = _rows(target).exclude(PAUSED)
+    shorter = Q(paused_until__isnull=False) if until is None else Q(paused_until__lt=until)
+    mine = _rows(target).filter(~PAUSED | shorter)
     return bool(mine.update(paused_at=Now(), paused_by=who[:150], pause_reason=why[:200], paused_until=until))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 ROWS = 4096  # more than the workers a cluster starts in its life (they recycle after 10,000 tasks)
 DRAINING, FETCHED, FETCHED_URGENT, POLLED, ACTIVE, LOOK_REQUESTS, ASKING, HEADER = range(8)
-PID, STARTED, STARTED_URGENT, DONE, JOBS, RESERVED, WIDTH = range(7)
+PID, STARTED, STARTED_URGENT, DONE, RESERVED, WIDTH = range(6)
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,6 @@ class Snapshot:
     """Tasks that are fetched and not begun."""
     busy: int
     """Workers that are running a task."""
-    in_flight: int
-    """Jobs of the tasks that are running."""
     quiet: float
     """Seconds since a worker began or ended a task."""
     since_poll: float
@@ -95,14 +93,13 @@ class Scoreboard:
         begun, urgent = (sum(self._cells[HEADER + column :: WIDTH]) for column in (STARTED, STARTED_URGENT))
         return self._cells[FETCHED] - begun, self._cells[FETCHED_URGENT] - urgent
 
-    def started(self, jobs: int, *, urgent: bool = False, reserved: bool = False) -> None:
-        """Record that this worker begins a task of so many jobs.
+    def started(self, *, urgent: bool = False, reserved: bool = False) -> None:
+        """Record that this worker begins a task.
 
         urgent: whether its lane is urgent or alert. reserved: whether this worker serves no other lane.
         """
         row = self._my_row()
         self._cells[row + PID] = os.getpid()
-        self._cells[row + JOBS] = jobs
         self._cells[row + RESERVED] = reserved
         self._cells[row + STARTED_URGENT] += urgent
         self._cells[row + STARTED] += 1
@@ -119,7 +116,7 @@ class Scoreboard:
 
     def read(self) -> Snapshot:
         """Return what the cluster is doing now."""
-        started = started_urgent = busy = reserved = in_flight = 0
+        started = started_urgent = busy = reserved = 0
         lost, asking = set(), self._cells[ASKING]
         for row in range(HEADER, HEADER + ROWS * WIDTH, WIDTH):
             if pid := self._cells[row + PID]:
@@ -129,14 +126,12 @@ class Scoreboard:
                     if _alive(pid):
                         busy += 1
                         reserved += self._cells[row + RESERVED]
-                        in_flight += self._cells[row + JOBS]
                     else:
                         lost.add(pid)
         return Snapshot(
             started=started,
             pending=self._cells[FETCHED] - started,
             busy=busy,
-            in_flight=in_flight,
             quiet=self._seconds_since(ACTIVE),
             since_poll=self._seconds_since(POLLED),
             asking=(time.monotonic_ns() - asking) / 1e9 if asking else 0.0,

@@ -11,7 +11,7 @@ Every cluster asks with its heartbeat whether there is anything to do (`due`). O
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -19,7 +19,7 @@ from django.db import models, transaction
 from django.db.models.functions import Now
 
 from jobs.brokers import messages
-from jobs.core import errors, job_types, pauses
+from jobs.core import errors, job_types, pauses, sql
 from jobs.core.errors import ErrorClass
 from jobs.core.job import WAITING, JobLog, JobQuerySet, Reason
 from jobs.core.pauses import Lane
@@ -30,6 +30,7 @@ log = structlog.get_logger("jobs.maintenance.reconciler")
 
 SLACK = timedelta(seconds=8)  # a message just fetched is on its way to a worker
 SWEEP_CHUNK = 500  # jobs a transaction
+MANY_SOURCES = 50  # of a lane: with more, the oldest message of the lane stands for all
 REPETITION = timedelta(seconds=60)  # within it, the same refusal of three recipients is about us
 
 
@@ -39,7 +40,12 @@ def due(faults: Faults | None = None) -> list[models.QuerySet[Any]]:
     None finds a row when there is nothing to do. faults: notes the sweeps that raise.
     """
     faults = Faults() if faults is None else faults
-    queries = [_expired_leases(), _orphans(Now() - SLACK), _open_breakers(), _unreachable().order_by("processed_at")]
+    queries = [
+        _expired_leases(),
+        _orphans(models.Q(run_at__lt=Now() - SLACK)),
+        _open_breakers(),
+        _unreachable().order_by("processed_at"),
+    ]
     queries += pauses.ended_pauses()
     for sweep in job_types.sweeps():
         with faults.caught(f"{step_name(sweep.work)} (due)"):
@@ -70,19 +76,33 @@ def rescue_expired_leases() -> int:
 
 
 def requeue_orphans(slack: timedelta = SLACK) -> int:
-    """Send a message for each job due before the oldest visible one of its lane; return how many.
+    """Send a message for each job due before the oldest visible one of its lane and source; return how many.
 
     A message is visible from the due time of its job until it is fetched, so such a job's own message is lost. The job
     is now due when its new message is, so that it is not found again while it waits.
     """
-    since = messages.waiting_since()
-    requeued = sum(_requeue_orphans_of(lane, since.get(lane, Now()) - slack) for lane in Lane.values)
+    since, now = messages.waiting_since(), sql.now()
+    requeued = sum(_requeue_orphans_of(lane, _before(since.get(lane, {}), now, slack)) for lane in Lane.values)
     if requeued:
         log.warning("jobs without a message requeued", jobs=requeued)
     return requeued
 
 
-def _requeue_orphans_of(lane: str, before: Any) -> int:
+def _before(since: dict[str | None, datetime], now: datetime, slack: timedelta) -> models.Q:
+    """Match the jobs of a lane that are due before the oldest message of their source, or now where there is none.
+
+    since: when those messages became visible, by source; None: of every source that is not listed.
+    """
+    if len(since) > MANY_SOURCES:
+        return models.Q(run_at__lt=min(since.values()) - slack)
+    listed = {source: at for source, at in since.items() if source is not None}
+    before = models.Q(run_at__lt=since.get(None, now) - slack) & ~models.Q(source__in=listed)
+    for source, at in listed.items():
+        before |= models.Q(source=source, run_at__lt=at - slack)
+    return before
+
+
+def _requeue_orphans_of(lane: str, before: models.Q) -> int:
     requeued = 0
     while True:
         with transaction.atomic():
@@ -128,13 +148,12 @@ def replay_unreachable() -> int:
 
 
 def _expired_leases() -> JobQuerySet:
-    return JobLog.objects.lease_expired().order_by("lease_until")
+    return JobLog.objects.lease_expired().exclude(pauses.held()).order_by("lease_until")
 
 
-def _orphans(before: Any) -> JobQuerySet:
-    """Return due jobs that no suspension holds; before: a time or expression."""
-    due_before = JobLog.objects.due().filter(run_at__lt=before)
-    return due_before.exclude(pauses.held()).order_by("lane", "run_at")
+def _orphans(before: models.Q) -> JobQuerySet:
+    """Return due jobs that no suspension holds; before: when they were due."""
+    return JobLog.objects.runnable().filter(before).order_by("lane", "run_at")
 
 
 def _open_breakers() -> models.QuerySet[pauses.JobTypeState]:

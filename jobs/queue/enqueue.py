@@ -91,6 +91,8 @@ def new_job(
     allowed = JOB_ID if source == THIS_SITE else STORED_ID
     if not re.match(allowed, job_id):
         raise ValueError(f"job_id must match {allowed}")
+    if not source:
+        raise ValueError("source must name a site")
     if lane and lane not in Lane.values:
         raise ValueError(f"lane must be one of {', '.join(Lane.values)}")
     kind = job_types.get(job_type)

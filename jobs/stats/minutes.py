@@ -196,7 +196,7 @@ def _sample(now: datetime) -> None:
     """Sample the waiting jobs; the minute keeps the most that was seen."""
     row, _ = Minute.objects.get_or_create(minute=floor(now))
     row.waiting = max(row.waiting or 0, waiting())
-    row.oldest_wait = max(row.oldest_wait or 0.0, JobLog.objects.due().oldest_wait())
+    row.oldest_wait = max(row.oldest_wait or 0.0, JobLog.objects.runnable().oldest_wait())
     row.save(update_fields=["waiting", "oldest_wait"])
 
 

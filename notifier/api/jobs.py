@@ -127,7 +127,7 @@ def cancel_job(request: HttpRequest, job_id: JobId) -> Any:
     if job.source != caller.source:
         raise Problem("not-found")
     cancelled = cancel(job.job_id, why="cancelled by its site")
-    job.refresh_from_db(fields=["status"])
+    job = find_job(job_id, caller)  # as it is now; an erased one is a 404
     if not cancelled:
         raise Problem("not-waiting", jobId=own_id(job), status=job.status)
     return Status(202, state_for(job, caller))

@@ -137,9 +137,11 @@ def _combined(sums: Sums, waiting: dict[str, int]) -> Iterator[Metric]:
 def _queue() -> Iterator[Metric]:
     text = "How long the oldest due job of a lane has been waiting, without jobs of suspended types and lanes."
     oldest = GaugeMetricFamily("notifier_oldest_due_seconds", text, labels=["lane"])
-    waiting = GaugeMetricFamily("notifier_jobs_waiting", "Jobs that wait for a worker, by lane.", labels=["lane"])
+    waiting = GaugeMetricFamily(
+        "notifier_jobs_waiting", "Jobs that wait for their first or next attempt, by lane.", labels=["lane"]
+    )
     counts = dict(JobLog.objects.filter(status__in=WAITING).order_by().values_list("lane").annotate(CountRows("pk")))
-    for lane, waited in JobLog.objects.due().exclude(pauses.held()).oldest_waits().items():
+    for lane, waited in JobLog.objects.runnable().oldest_waits().items():
         oldest.add_metric([lane], waited)
         waiting.add_metric([lane], counts.get(lane, 0))
     yield from (oldest, waiting)

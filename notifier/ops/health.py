@@ -168,7 +168,7 @@ def _oldest_waits() -> dict[str, float]:
     Jobs of suspended types and lanes are not counted.
     """
     try:
-        waits = JobLog.objects.due().exclude(pauses.held()).oldest_waits()
+        waits = JobLog.objects.runnable().oldest_waits()
         return {lane: round(seconds, 1) for lane, seconds in waits.items()}
     except Error:
         return {}

@@ -146,8 +146,9 @@ class LifeOfAJob(RuleBasedStateMachine):
     @rule(what=st.sampled_from(TARGETS), ends=st.booleans())
     def an_operator_pauses(self, what: str, ends: bool) -> None:
         until, named = timezone.now() + timedelta(hours=1) if ends else None, self._target(what)
-        assert pauses.pause(named, who="machine", why="", until=until) == (named not in self.paused)
-        self.paused.setdefault(named, ends)
+        extends = self.paused.get(named, True)  # a pause that has an end: this one is longer
+        assert pauses.pause(named, who="machine", why="", until=until) == extends
+        self.paused[named] = self.paused.get(named, True) and ends
 
     @rule(what=st.sampled_from(TARGETS))
     def an_operator_resumes(self, what: str) -> None:

@@ -146,7 +146,7 @@ def test_without_room_only_what_is_urgent_is_fetched(handled):
     assert broker.dequeue() == [], "what else waits is left where it is"
     assert scoreboard.pending() == (102, 2)
     for _ in range(100):
-        scoreboard.started(1)
+        scoreboard.started()
     assert len(broker.dequeue()) == 2, "as soon as there is room, without another NOTIFY"
 
 

@@ -11,7 +11,7 @@ WORKERS = 2
 
 
 def snapshot(**values) -> Snapshot:
-    idle = {"started": 0, "pending": 0, "busy": 0, "in_flight": 0, "quiet": 0.0, "since_poll": 0.0, "asking": 0.0}
+    idle = {"started": 0, "pending": 0, "busy": 0, "quiet": 0.0, "since_poll": 0.0, "asking": 0.0}
     return Snapshot(**{**idle, "lost": frozenset(), **values})
 
 

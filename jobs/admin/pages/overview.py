@@ -96,7 +96,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
     situation = warnings.Situation(
         now=now,
         waiting=sum(waiting),
-        waits=JobLog.objects.due().oldest_waits(),
+        waits=JobLog.objects.runnable().oldest_waits(),
         recent=overview.load_recent(now),
         clusters=list(Cluster.objects.all()[:20]),
         suspended=list(pauses.suspended()),

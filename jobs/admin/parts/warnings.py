@@ -149,7 +149,7 @@ def _remedy(error_class: str) -> str:
 
 
 def _waits(now: Situation) -> Iterator[Warning]:
-    if now.alive and not now.suspended and now.oldest > advice.NO_WORKER_AFTER.total_seconds():
+    if now.alive and now.oldest > advice.NO_WORKER_AFTER.total_seconds():
         figures = {
             "waiting": paging.format_count(now.waiting),
             "age": durations.format_duration(timedelta(seconds=now.oldest)),

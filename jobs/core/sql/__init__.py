@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
@@ -78,6 +78,11 @@ def is_postgresql() -> bool:
 def clock() -> str:
     """Return the SQL expression of the database's present time."""
     return CLOCK[connection.vendor]
+
+
+def now() -> datetime:
+    """Return the database's present time."""
+    return fetch_one("SELECT clock_timestamp()", [])[0] if is_postgresql() else datetime.now(UTC)
 
 
 def ago(seconds: int) -> str:

@@ -142,7 +142,7 @@ class Command(BaseCommand):
         counts = dict(JobLog.objects.order_by().values_list("status").annotate(Count("pk")))
         data: dict[str, Any] = {
             "statuses": {status: counts.get(status, 0) for status in Status.values},
-            "oldestDueSeconds": round(JobLog.objects.due().oldest_wait(), 1),
+            "oldestDueSeconds": round(JobLog.objects.runnable().oldest_wait(), 1),
             "clusters": list(clusters.alive().values("name", "workers", "in_flight", "seen_at")),
             "suspended": list(pauses.suspended().values_list("job_type", flat=True)),
             "paused": [
@@ -178,7 +178,7 @@ class Command(BaseCommand):
 
 def _lanes() -> dict[str, dict[str, float]]:
     """Return of each lane how many jobs wait, and for how many seconds the oldest has been due."""
-    waits, waiting = JobLog.objects.due().oldest_waits(), JobLog.objects.filter(status__in=WAITING).order_by()
+    waits, waiting = JobLog.objects.runnable().oldest_waits(), JobLog.objects.filter(status__in=WAITING).order_by()
     return {
         lane: {"waiting": waiting.filter(lane=lane).count(), "oldestDueSeconds": round(seconds, 1)}
         for lane, seconds in waits.items()

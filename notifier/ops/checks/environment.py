@@ -93,6 +93,6 @@ def check_countries() -> Findings:
         return
     if days > MAX_COUNTRIES_AGE_DAYS:
         message = f"the country database is {days / 365:.0f} years old: emails may name wrong countries"
-        yield Finding("countries", Verdict.WARNING, message, f"replace {path} by a new one and restart the worker")
+        yield Finding("countries", Verdict.WARNING, message, f"replace {path} by a new one")
     else:
         yield Finding("countries", Verdict.OK, f"the country database is {days:.0f} days old")
