@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -145,6 +146,16 @@ def test_sighup_starts_the_cluster_again_under_the_same_pid(site, smtp, start):
     assert cluster.end() == 0
 
 
+def whole_clusters(supervisor: psutil.Process) -> list[psutil.Process]:
+    """The main process of each cluster that has all of its processes."""
+    found = []
+    for child in supervisor.children():
+        with suppress(psutil.NoSuchProcess):  # one that has just ended
+            if len(child.children(recursive=True)) == 6:
+                found.append(child)
+    return found
+
+
 def test_as_pid_1_it_leaves_no_zombies(site, start):
     if os.geteuid() != 0:
         missing("root", "sudo")
@@ -152,12 +163,10 @@ def test_as_pid_1_it_leaves_no_zombies(site, start):
     outer = start(ready=False, manage=[*unshare, *MANAGE])
     (first,) = eventually(lambda: psutil.Process(outer.pid).children())
     for _ in range(2):
-        (main,) = eventually(
-            lambda: [child for child in first.children() if len(child.children(recursive=True)) == 6], seconds=40
-        )
+        (main,) = eventually(lambda: whole_clusters(first), seconds=40)
         main.kill()
         psutil.wait_procs([main], timeout=20)
-    eventually(lambda: [child for child in first.children() if len(child.children(recursive=True)) == 6], seconds=40)
+    eventually(lambda: whole_clusters(first), seconds=40)
     eventually(lambda: not any(child.status() == psutil.STATUS_ZOMBIE for child in first.children()))
     first.terminate()
     assert outer.process.wait(60) == 0
