@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from jobs.cluster.clusters import OTHER_CONNECTIONS
+from jobs.cluster.watchdog import STUCK_AFTER
 from tests.support import faults
 from tests.support.machine import eventually, missing
 from tests.support.queues import clusters_of, enqueue, sent, statuses
@@ -64,6 +65,22 @@ def test_a_database_that_is_silent_for_20_seconds_kills_no_cluster(own_postgres,
         assert pids(cluster) == members
         assert "stuck" not in cluster.log.read_text()
         assert set(sent(smtp).values()) == {1}
+        assert cluster.end() == 0
+
+
+def test_an_idle_cluster_that_polls_a_silent_database_is_not_stuck(own_postgres, smtp):
+    own_postgres.execute("CREATE DATABASE silent")
+    url = f"{own_postgres.url('silent')}?pgbouncer=true"  # so it polls, and is in the middle of a query
+    with Site(EMAIL_PORT=str(smtp.port), DATABASE_URL=url) as site, clusters_of(site) as start:
+        site.manage("migrate")
+        cluster = start()
+        members = pids(cluster)
+        with faults.stopped(own_postgres.process):
+            time.sleep(3 * STUCK_AFTER)
+        enqueue(site, "after")
+        eventually(lambda: statuses(site) == {"completed": 1}, seconds=60)
+        assert pids(cluster) == members
+        assert "stuck" not in cluster.log.read_text()
         assert cluster.end() == 0
 
 
