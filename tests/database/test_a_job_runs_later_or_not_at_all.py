@@ -114,6 +114,22 @@ def test_a_message_that_comes_too_early_is_sent_again_for_the_due_time(handled):
     assert handled.called == []
 
 
+@pytest.mark.parametrize("wrong_by", [-90, 90])
+def test_a_wrong_clock_of_a_worker_changes_no_time(monkeypatch, wrong_by):
+    taken, later = scheduled("taken", None), scheduled("later", in_hours(3))
+    JobLog.objects.claim(taken.pk, 1, "another")
+    OrmQ.objects.all().delete()
+    wrong = timezone.now() + timedelta(seconds=wrong_by)
+    with monkeypatch.context() as patch:
+        patch.setattr(timezone, "now", lambda: wrong)
+        for job in (taken, later):
+            entry.run(job.pk, 1)
+    taken.refresh_from_db()
+    ends, begins = OrmQ.objects.order_by("lock").values_list("lock", flat=True)
+    assert abs(ends - taken.lease_until) < SECOND
+    assert abs(begins - later.run_at) < SECOND
+
+
 def test_a_waiting_job_is_cancelled_with_its_reason():
     job = scheduled("later", in_hours(3))
     assert cancel("later", why="the order was withdrawn")

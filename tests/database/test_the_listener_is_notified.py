@@ -55,10 +55,15 @@ def _calls_itself(channel: str) -> None:
 @pytest.mark.parametrize("notify", [lambda channel, word: None, lambda channel, word: _calls_itself(channel)])
 def test_where_no_call_comes_through_the_clock_wakes(monkeypatch, notify):
     """As behind PgBouncer, which takes a LISTEN and delivers nothing, or what another client is called for."""
-    tries = []
+    tries, really_listen = [], sql.listen
+
+    def listen(channel: str) -> None:
+        tries.append(channel)
+        really_listen(channel)
+
     monkeypatch.setattr(listener, "PROOF_SECONDS", 1.0)
     monkeypatch.setattr(sql, "notify", notify)
-    monkeypatch.setattr(sql, "listen", tries.append)
+    monkeypatch.setattr(sql, "listen", listen)
     deaf = listener.Listener("jobs_test")
     for _ in range(3):
         deaf.listen()

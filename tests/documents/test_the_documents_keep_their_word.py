@@ -11,7 +11,7 @@ from django.urls import Resolver404, resolve
 
 from accounts.sign_in.event import NoticeStatus
 from jobs.cluster.clusters import HEARTBEAT_SECONDS
-from jobs.core import errors, job_types
+from jobs.core import errors, job_types, sql
 from jobs.core.attempts import JobAttempt
 from jobs.core.job import Reason, Status
 from jobs.queue.bulk_replay import BulkReplay
@@ -190,3 +190,11 @@ def test_the_times_of_the_quick_reference_are_the_times(settings):
     timing = f"{lease} s (`JOB_LEASE_SECONDS`); its time limit {limit} s, its message is visible again after"
     assert f"{timing} {settings.Q_CLUSTER['retry']} s" in QUICK
     assert f"every {HEARTBEAT_SECONDS} s while there is something to do, on one host" in QUICK
+
+
+@pytest.mark.django_db
+def test_the_guide_to_scaling_says_what_each_way_to_commit_may_lose():
+    (ways,) = sql.fetch_one("SELECT enumvals FROM pg_settings WHERE name = 'synchronous_commit'", [])
+    table = TEXTS["docs/scaling.md"].partition("| `synchronous_commit` |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (`.+?) \| .+ \| .+ \| .+ \|$", table, re.MULTILINE)
+    assert set(ways) - named("\n".join(rows)) == set()

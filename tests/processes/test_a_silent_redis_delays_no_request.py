@@ -1,9 +1,12 @@
 """C5, E2 and E6: a Redis that is silent, or that loses a counter, delays and refuses no request."""
 
+import time
+
 import pytest
 import redis
 
 from jobs.brokers import redis_client
+from notifier.cache import BoundedRedisCache
 from tests.support import faults
 from tests.support.machine import eventually
 from tests.support.outside import Caller
@@ -55,3 +58,17 @@ def pings(client: redis.Redis) -> bool:
         return bool(client.ping())
     except redis.RedisError:
         return False
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda url: redis_client.connect(url).ping(), lambda url: BoundedRedisCache(url, {}).get("a")],
+    ids=["broker", "cache"],
+)
+def test_no_call_waits_for_seconds_for_a_silent_redis(redis_url, call):
+    assert eventually(lambda: pings(redis_client.connect(redis_url)))
+    with faults.stopped(faults.redis_pid(redis_url)):
+        began = time.monotonic()
+        with pytest.raises(redis.TimeoutError):
+            call(redis_url)
+        assert time.monotonic() - began < 3, "a quarter of a second, and what a busy machine adds"

@@ -4,12 +4,14 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 from jobs.cluster.clusters import OTHER_CONNECTIONS
+from jobs.cluster.watchdog import STUCK_AFTER
 from tests.support import faults
 from tests.support.machine import eventually, missing
 from tests.support.queues import clusters_of, enqueue, sent, statuses
@@ -63,6 +65,22 @@ def test_a_database_that_is_silent_for_20_seconds_kills_no_cluster(own_postgres,
         assert pids(cluster) == members
         assert "stuck" not in cluster.log.read_text()
         assert set(sent(smtp).values()) == {1}
+        assert cluster.end() == 0
+
+
+def test_an_idle_cluster_that_polls_a_silent_database_is_not_stuck(own_postgres, smtp):
+    own_postgres.execute("CREATE DATABASE silent")
+    url = f"{own_postgres.url('silent')}?pgbouncer=true"  # so it polls, and is in the middle of a query
+    with Site(EMAIL_PORT=str(smtp.port), DATABASE_URL=url) as site, clusters_of(site) as start:
+        site.manage("migrate")
+        cluster = start()
+        members = pids(cluster)
+        with faults.stopped(own_postgres.process):
+            time.sleep(3 * STUCK_AFTER)
+        enqueue(site, "after")
+        eventually(lambda: statuses(site) == {"completed": 1}, seconds=60)
+        assert pids(cluster) == members
+        assert "stuck" not in cluster.log.read_text()
         assert cluster.end() == 0
 
 
@@ -145,6 +163,16 @@ def test_sighup_starts_the_cluster_again_under_the_same_pid(site, smtp, start):
     assert cluster.end() == 0
 
 
+def whole_clusters(supervisor: psutil.Process) -> list[psutil.Process]:
+    """The main process of each cluster that has all of its processes."""
+    found = []
+    for child in supervisor.children():
+        with suppress(psutil.NoSuchProcess):  # one that has just ended
+            if len(child.children(recursive=True)) == 6:
+                found.append(child)
+    return found
+
+
 def test_as_pid_1_it_leaves_no_zombies(site, start):
     if os.geteuid() != 0:
         missing("root", "sudo")
@@ -152,12 +180,10 @@ def test_as_pid_1_it_leaves_no_zombies(site, start):
     outer = start(ready=False, manage=[*unshare, *MANAGE])
     (first,) = eventually(lambda: psutil.Process(outer.pid).children())
     for _ in range(2):
-        (main,) = eventually(
-            lambda: [child for child in first.children() if len(child.children(recursive=True)) == 6], seconds=40
-        )
+        (main,) = eventually(lambda: whole_clusters(first), seconds=40)
         main.kill()
         psutil.wait_procs([main], timeout=20)
-    eventually(lambda: [child for child in first.children() if len(child.children(recursive=True)) == 6], seconds=40)
+    eventually(lambda: whole_clusters(first), seconds=40)
     eventually(lambda: not any(child.status() == psutil.STATUS_ZOMBIE for child in first.children()))
     first.terminate()
     assert outer.process.wait(60) == 0

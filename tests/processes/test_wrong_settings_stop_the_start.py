@@ -9,6 +9,7 @@ import urllib.parse
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError
 from dotenv import dotenv_values
 
 from notifier.management.commands import run
@@ -276,6 +277,20 @@ def test_the_file_that_make_run_writes_is_enough_for_every_command_and_is_never_
     file.write_text("SITE_NAME=Mine\n")
     run.write_env_file(file)
     assert file.read_text() == "SITE_NAME=Mine\n"
+
+
+def test_make_run_writes_that_file_unless_another_one_is_named(tmp_path, monkeypatch, settings):
+    def stop(*_: object, **__: object) -> None:
+        raise CommandError
+
+    settings.DEBUG, settings.BASE_DIR = True, tmp_path
+    monkeypatch.setattr(run, "refuse_if_taken", lambda _port: None)
+    monkeypatch.setattr(run, "call_command", stop)
+    for written in (False, True):
+        with pytest.raises(CommandError):
+            run.Command().handle(reload=False)
+        assert (tmp_path / ".env").exists() == written
+        monkeypatch.delenv("ENV_FILE", raising=False)
 
 
 def test_with_debug_nothing_has_to_be_given():
