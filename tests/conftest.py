@@ -95,6 +95,14 @@ def quick_passwords(settings: Any) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+@pytest.fixture(autouse=True)
+def no_counts_of_other_tests() -> None:
+    """Forget what tests before this one counted in this process and wrote nowhere."""
+    from jobs.core import counters
+
+    counters.drain()
+
+
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     """A running site (tests/support/site.py) for all tests of a module. A test that breaks it makes its own."""
