@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,24 +15,6 @@ from tests.support.machine import HERE, eventually
 from tests.support.ports import free_port
 from tests.support.postgres import die_with_parent
 from tests.support.templates import ROOT, migrated_file
-
-
-def two_free_ports() -> int:
-    """A port that is free, as the one after it is."""
-    while True:
-        port = free_port()
-        try:
-            for each in (port, port + 1):
-                refused(each)
-        except (OSError, OverflowError):
-            continue
-        return port
-
-
-def refused(port: int) -> None:
-    """OSError when another process listens on the port."""
-    with socket.socket() as probe:
-        probe.bind((HERE, port))
 
 
 class MakeRun:
@@ -48,7 +29,7 @@ class MakeRun:
         self.folder = folder or Path(tempfile.mkdtemp(prefix="run-", dir=os.environ["NOTIFIER_TESTS"]))
         if not fresh and folder is None:
             shutil.copy(migrated_file(), self.folder / "notifier.sqlite3")
-        self.port = int(environment.get("PORT") or two_free_ports())
+        self.port = int(environment.get("PORT") or free_port(beside=1))
         self.url = f"http://{HERE}:{self.port}"
         self.environment = {
             "PATH": os.environ["PATH"],

@@ -10,23 +10,27 @@ from pathlib import Path
 PORTS = range(20_000, 32_000)  # below those that the kernel gives to outgoing connections
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 on which no process listens now, and which no other call of this run returns."""
-    while not _is_free(port := _next_port()):
-        pass
-    return port
+def free_port(*, beside: int = 0) -> int:
+    """A TCP port of 127.0.0.1 on which no process listens now, and which no other call of this run returns.
+
+    beside: how many of the ports after it are its caller's too.
+    """
+    while True:
+        port = _next_ports(1 + beside)
+        if all(_is_free(each) for each in range(port, port + 1 + beside)):
+            return port
 
 
-def _next_port() -> int:
-    """The port after the one that any process of this run was given last."""
+def _next_ports(count: int) -> int:
+    """The first of the `count` ports after those that any process of this run was given last."""
     given = Path(os.environ.get("NOTIFIER_TESTS", tempfile.gettempdir()), "notifier-ports")
     with given.open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
-        last = int(file.read() or random.choice(PORTS))
-        port = PORTS[(PORTS.index(last) + 1) % len(PORTS)]
+        next_one = int(file.read() or random.choice(PORTS)) + 1
+        port = next_one if next_one + count <= PORTS.stop else PORTS.start
         file.truncate(0)
-        file.write(str(port))
+        file.write(str(port + count - 1))
     return port
 
 
