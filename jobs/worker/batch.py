@@ -24,6 +24,7 @@ from jobs.worker.thread_pool import Outcome
 
 log = structlog.get_logger("jobs.worker.entry")
 
+AHEAD_SECONDS = 1.0  # by which a released message goes before those that came after it: sending it takes time
 Attempt = tuple[int, int]  # primary key of a job, number of the attempt
 
 
@@ -188,7 +189,7 @@ class Batch:
             return
         waited = JobLog.objects.filter(pk__in=[pk for pk, _ in self._unclaimed]).oldest_wait()
         with transaction.atomic():
-            messages.send_many(_messages(self._unclaimed), delay=-waited)
+            messages.send_many(_messages(self._unclaimed), delay=-waited - AHEAD_SECONDS)
             drop_messages(self._receipts.get(pk) for pk, _ in self._unclaimed)
         self._unclaimed = []
 
