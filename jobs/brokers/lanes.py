@@ -25,10 +25,14 @@ class QueueId:
     source: str = THIS_SITE
 
     @classmethod
-    def parse(cls, key: str, name: str) -> Self:
-        """Return the queue whose key in a broker is `key`; name: of all queues of the site."""
+    def parse(cls, key: str, name: str) -> Self | None:
+        """Return the queue whose key in a broker is `key`; None when this version has no such queue.
+
+        name: of all queues of the site.
+        """
         lane, _, source = key.removeprefix(name).removeprefix("-").partition(":")
-        return cls(lane if lane in ORDER else Lane.DEFAULT, source or THIS_SITE)
+        queue = cls(lane if lane in ORDER else Lane.DEFAULT, source or THIS_SITE)
+        return queue if queue.key(name) == key else None
 
     def key(self, name: str) -> str:
         """Return its key: the plain name for the default lane of this site, as version 0.9 used for all messages."""

@@ -138,10 +138,9 @@ class OrmBroker(ORM):
         if not allotted:
             return []
         asked = {queue.key(self.list_key): most for queue, most in allotted.items()}
+        lane_of = {queue.key(self.list_key): queue.lane for queue in allotted}
         rows = self._fetch_postgresql(asked) if sql.is_postgresql() else self._fetch_portably(asked)
-        ours, unreadable = read_payloads(
-            [(message, payload, QueueId.parse(key, self.list_key).lane) for message, key, payload in rows]
-        )
+        ours, unreadable = read_payloads([(message, payload, lane_of[key]) for message, key, payload in rows])
         if unreadable:
             self.acknowledge(unreadable)
         return ours
@@ -163,8 +162,8 @@ class OrmBroker(ORM):
             visible = models.Count("pk", filter=models.Q(lock__lte=Now()))
             found = queues.annotate(visible=visible, left=models.Min("lock") - Now())
             rows = [(row["key"], row["visible"], row["oldest"], row["left"].total_seconds()) for row in found]
-        found = [(QueueId.parse(key, self.list_key), key, tuple(look)) for key, *look in rows]
-        return {queue: look for queue, key, look in found if queue.key(self.list_key) == key}
+        found = [(QueueId.parse(key, self.list_key), tuple(look)) for key, *look in rows]
+        return {queue: look for queue, look in found if queue}
 
     def _fetch_postgresql(self, asked: dict[str, int]) -> list[tuple[int, str, str]]:
         with connection.cursor() as cursor:

@@ -159,8 +159,9 @@ class RedisBroker(Redis):
         """Return how many messages of each queue are visible."""
         found = self._fetching.eval(LOOK, 2, self._queues, self.list_key)
         queues = [QueueId.parse(key.decode(), self.list_key) for key in found[::2]]
-        self._known = frozenset(queues)
-        return dict(zip(queues, found[1::2], strict=True))
+        visible = {queue: count for queue, count in zip(queues, found[1::2], strict=True) if queue}
+        self._known = frozenset(visible)
+        return visible
 
     def _take_more(self, lanes: frozenset[str]) -> list[Fetched]:
         """Take messages in addition to others, which must not be lost when Redis goes away between the two."""
@@ -184,7 +185,7 @@ class RedisBroker(Redis):
         since: dict[str, dict[str | None, datetime]] = defaultdict(dict)
         for key in {self.list_key.encode(), *self.connection.smembers(self._queues)}:
             queue, oldest = QueueId.parse(key.decode(), self.list_key), self.connection.lindex(key, 0)
-            if oldest:
+            if queue and oldest:
                 since[queue.lane][queue.source] = datetime.fromtimestamp(float(oldest.partition(b":")[0]), UTC)
         return dict(since)
 

@@ -37,8 +37,8 @@ class Maintenance:
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
         self._faults = Faults()
-        # Set at first: no cluster may have been running until now.
-        self._take_over, self._reconcile, self._count, self._replay = (_set_event() for _ in range(4))
+        # Set at first: no cluster may have been running until now, and a worker may have died before.
+        self._lost, self._take_over, self._reconcile, self._count, self._replay = (_set_event() for _ in range(5))
         self._heartbeat = Heartbeat(
             self._record_heartbeat,
             MaintenanceTask(lambda: [takeover.silent_clusters()], self._take_over.set),
@@ -48,7 +48,6 @@ class Maintenance:
             MaintenanceTask(messages.overdue, watched.scoreboard.request_look),
             faults=self._faults,
         )
-        self._lost = True  # a worker, or a whole cluster, may have died before this process began
         self._next_prune = self._next_bulk = 0.0
 
     def start(self, stop: threading.Event) -> None:
@@ -58,7 +57,7 @@ class Maintenance:
 
     def rescue_lost_workers(self) -> None:
         """Requeue the jobs of workers that died."""
-        self._lost = True
+        self._lost.set()
 
     def _beat(self, stop: threading.Event) -> None:
         while True:
@@ -97,20 +96,8 @@ class Maintenance:
 
     def _requeue_of_the_dead(self) -> None:
         name = self._watched.identity.name
-        if self._lost:
-            self._lost = False  # before: a worker that dies meanwhile sets it again
-            try:
-                takeover.take_over_workers(name, self._watched.group)
-            except Exception:
-                self._lost = True
-                raise
-        if self._take_over.is_set():
-            self._take_over.clear()
-            try:
-                takeover.take_over_clusters(name, self._heartbeat.answered_for)
-            except Exception:
-                self._take_over.set()
-                raise
+        _work_on(self._lost, lambda: takeover.take_over_workers(name, self._watched.group))
+        _work_on(self._take_over, lambda: takeover.take_over_clusters(name, self._heartbeat.answered_for))
 
     def _sweep(self) -> None:
         """Sweep, but not just after a silence of the database, in which leases may have expired."""
@@ -128,7 +115,7 @@ class Maintenance:
         if self._count.is_set():
             self._count.clear()
             if leases.acquire(minutes.LEASE, clusters.HEARTBEAT_SECONDS - 1):
-                minutes.count_new_minutes(leases.database_time())
+                minutes.count_new_minutes(sql.now())
 
     def _start_pruning(self) -> None:
         if time.monotonic() >= self._next_prune:
@@ -162,6 +149,18 @@ def log_errors(work: Callable[[], object]) -> bool:
         connection.close()
         return not sql.is_away(error)
     return True
+
+
+def _work_on(event: threading.Event, work: Callable[[], object]) -> None:
+    """Run `work` if the event is set: again, if it is set meanwhile, or if `work` raises."""
+    if not event.is_set():
+        return
+    event.clear()
+    try:
+        work()
+    except Exception:
+        event.set()
+        raise
 
 
 def _set_event() -> threading.Event:

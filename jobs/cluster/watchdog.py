@@ -36,10 +36,9 @@ def run(watched: Watched) -> NoReturn:
     maintenance.start(stop)
     stuck = _watch(watched, stop, maintenance)
     if not stuck:
-        log_errors(
-            lambda: takeover.take_over_workers(watched.identity.name, watched.group)
-        )  # killed after the grace time
-        log_errors(lambda: clusters.mark_stopped(watched.identity.name))
+        name = watched.identity.name
+        log_errors(lambda: takeover.take_over_workers(name, watched.group))  # of those killed after the grace time
+        log_errors(lambda: clusters.mark_stopped(name))
     sys.stderr.flush()
     os._exit(STUCK if stuck else 0)  # the threads may be waiting for a database that is away
 

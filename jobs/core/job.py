@@ -116,7 +116,7 @@ class JobQuerySet(models.QuerySet["JobLog"]):
     def claim(self, pk: int, attempt: int, worker: str) -> "JobLog | None":
         """Claim job `pk` for its attempt number `attempt`; None when it cannot be claimed.
 
-        The claim of an expired lease records the attempt of its worker as lost, and gives it back LOST_LIMIT times.
+        The claim of an expired lease records the attempt as lost and gives it back. LOST_LIMIT of them make it poison.
         """
         job = self.filter(pk=pk, attempt_count=attempt - 1, status__in=CLAIMABLE).annotate(now=Now()).first()
         if job is None:

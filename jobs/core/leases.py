@@ -1,6 +1,6 @@
 """Leader leases: one host at a time does a maintenance task."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import models
 from django.db.models.functions import Now
@@ -19,8 +19,3 @@ def acquire(name: str, every: float) -> bool:
     if LeaderLease.objects.filter(name=name, acquired_at__lte=late).update(acquired_at=Now()):
         return True
     return LeaderLease.objects.get_or_create(name=name)[1]
-
-
-def database_time() -> datetime:
-    """Return the database's time. A lease must have been acquired before."""
-    return LeaderLease.objects.values_list(Now(), flat=True)[0]

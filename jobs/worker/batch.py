@@ -24,7 +24,7 @@ from jobs.worker.thread_pool import Outcome
 
 log = structlog.get_logger("jobs.worker.entry")
 
-AHEAD_SECONDS = 1.0  # by which a released message goes before those that came after it: sending it takes time
+AHEAD_SECONDS = 1.0  # added to the age of a released message: sending it takes time, in which it must lose no place
 Attempt = tuple[int, int]  # primary key of a job, number of the attempt
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from notifier.ops import health
+from jobs.core import sql
 
 MAX_AHEAD = timedelta(minutes=10)
 MAX_AGE = timedelta(hours=24)
@@ -93,7 +93,7 @@ class DatabaseClock:
         """Return the time by the database. Raises django.db.Error when the database is away."""
         read = self._read
         if read is None or time.monotonic() - read[1] > self.MAX_AGE_SECONDS:
-            read = self._read = health.database_time(), time.monotonic()
+            read = self._read = sql.now(), time.monotonic()
         return read[0] + timedelta(seconds=time.monotonic() - read[1])
 
 

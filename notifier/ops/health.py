@@ -1,7 +1,7 @@
 """/healthz (the process responds) and /readyz (the site can do its work, or why it cannot)."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 from django.conf import settings
@@ -80,19 +80,9 @@ def database_problem() -> str:
     return ""
 
 
-def database_time() -> datetime:
-    """Return the database's time. SQLite uses this machine's clock."""
-    if not sql.is_postgresql():
-        return timezone.now()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        (now,) = cursor.fetchone()
-    return now
-
-
 def clock_skew() -> float:
     """Return by how many seconds this machine's clock is ahead of the database's."""
-    return (timezone.now() - database_time()).total_seconds()
+    return (timezone.now() - sql.now()).total_seconds()
 
 
 def _clock() -> str:

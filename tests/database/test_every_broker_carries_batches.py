@@ -123,6 +123,14 @@ def test_over_redis_a_site_named_like_a_part_of_a_key_has_a_queue_of_its_own(ove
     assert sorted(attempts[0][0] for _, attempts in work_of(over_redis.dequeue())) == [2, 3]
 
 
+def test_over_redis_a_queue_that_no_longer_exists_hides_no_other(over_redis):
+    name = over_redis.list_key
+    over_redis.connection.sadd(f"{name}::queues", *(f"{name}-{lane}" for lane in ("express", "slow", "night", "test")))
+    send(firsts(2))
+    assert {lane: set(since) for lane, since in over_redis.waiting_since().items()} == {"default": {"signal"}}
+    assert len(over_redis.dequeue()) == 2
+
+
 def test_over_redis_without_room_only_what_is_urgent_is_fetched(over_redis):
     send_to_lanes(default=10, urgent=10)
     process_context().scoreboard.polled(100)

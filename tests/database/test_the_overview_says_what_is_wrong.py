@@ -9,7 +9,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from jobs.cluster import clusters
-from jobs.core import counters, leases, pauses
+from jobs.core import counters, leases, pauses, sql
 from jobs.core.errors import Failure
 from jobs.core.job import JobLog, Status
 from jobs.maintenance import reconciler
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def now():
-    """The database's clock; the test's transaction stops it on PostgreSQL."""
+    """The database's clock; the minutes have just been counted."""
     leases.acquire("rollups", 0)
-    return leases.database_time()
+    return sql.now()
 
 
 def done(job_id, at, pickup=0.02, run=0.3):

@@ -71,6 +71,11 @@ def test_a_key_names_its_queue(queue):
     assert QueueId.parse(queue.key("notifier"), "notifier") == queue
 
 
+@pytest.mark.parametrize("key", ["notifier-express", "notifier:", "other-cluster", "notifier-express:shop"])
+def test_a_key_of_no_queue_of_this_version_is_taken_for_no_other(key):
+    assert QueueId.parse(key, "notifier") is None
+
+
 def test_the_messages_of_version_0_9_are_routine():
     assert QueueId.parse("notifier", "notifier") == QueueId(Lane.DEFAULT)
     assert QueueId(Lane.DEFAULT).key("notifier") == "notifier"

@@ -81,7 +81,7 @@ def clock() -> str:
 
 
 def now() -> datetime:
-    """Return the database's present time."""
+    """Return the database's present time. SQLite uses this machine's clock."""
     return fetch_one("SELECT clock_timestamp()", [])[0] if is_postgresql() else datetime.now(UTC)
 
 
