@@ -1,6 +1,7 @@
 """The app of the users, their sign-ins and their emails, and what it registers at the start."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -18,6 +19,7 @@ class AccountsConfig(AppConfig):
         from accounts.pending import flow
         from accounts.rights import effects
         from accounts.sign_in import disputes, outbox
+        from accounts.sites import site
         from jobs.core.job_types import register_pruner, register_sweep
 
         job_types.register_job_types()
@@ -35,3 +37,4 @@ class AccountsConfig(AppConfig):
         github.register_github()
         receivers.connect()
         signals.connect()
+        post_migrate.connect(site.fill_this_site, sender=self, dispatch_uid="accounts.this_site")

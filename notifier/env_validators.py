@@ -193,6 +193,13 @@ def are_networks(value: list[str]) -> None:
             raise ValidationError(f"{word} would trust every client: name only the networks of your proxies")
 
 
+def are_domains(value: list[str]) -> None:
+    """Require domains of email addresses: `example.mn`."""
+    for word in value:
+        if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", word):
+            raise ValidationError(f"{word!r} is not a valid domain: write example.mn, without @")
+
+
 def is_language(value: str) -> None:
     """Require one of the two languages of the site."""
     if value not in ("mn", "en"):

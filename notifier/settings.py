@@ -3,6 +3,7 @@
 Every value is checked here. One message names everything that is missing or wrong before anything starts.
 """
 
+from email.utils import parseaddr
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,7 @@ EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", 10, validate=check.at_least(1))
 EMAIL_FALLBACK: dict[str, Any] = env.mail_server("EMAIL_FALLBACK_URL", "") or {}
 EMAIL_EHLO_NAME = env.str("EMAIL_EHLO_NAME", "", validate=check.is_ehlo_name_if_given)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", demo("Yellow Books <no-reply@example.mn>"), validate=check.is_sender)
+SENDER_DOMAINS: list[str] = env.list("SENDER_DOMAINS", [], validate=check.are_domains)  # other than its own
 GEOIP_PATH = env.str("GEOIP_PATH", "", validate=check.is_file_if_given)
 
 # --- a mail service in place of SMTP, and its webhooks for bounces (django-anymail) --------
@@ -147,6 +149,7 @@ except EnvValidationError as error:
 
 # --- settings derived from those above ---------------------------------------------------------------------------
 site_url = urlsplit(SITE_URL)
+SENDER_DOMAINS = sorted({parseaddr(DEFAULT_FROM_EMAIL)[1].rpartition("@")[2].lower(), *map(str.lower, SENDER_DOMAINS)})
 EMAIL_EHLO_NAME = EMAIL_EHLO_NAME or check.default_ehlo_name(site_url.hostname or "")
 INSTALLED_APPS = [
     "notifier.apps.NotifierConfig",  # its templates and commands take precedence

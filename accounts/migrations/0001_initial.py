@@ -1,6 +1,7 @@
 """The tables of users, sign-ins and sites, and an index by which operators find the jobs of an address."""
 
 import accounts.sites.keys
+import accounts.sites.validators
 import django.contrib.auth.models
 import django.contrib.auth.validators
 import django.db.models.deletion
@@ -39,7 +40,7 @@ class Migration(migrations.Migration):
             name='ApiKey',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=64, validators=[accounts.sites.keys.check_name], verbose_name='name')),
+                ('name', models.CharField(max_length=64, validators=[accounts.sites.validators.check_slug], verbose_name='name')),
                 ('prefix', models.CharField(editable=False, max_length=12, unique=True, verbose_name='prefix')),
                 ('digest', models.CharField(editable=False, max_length=64)),
                 ('scopes', models.JSONField(default=list, validators=[accounts.sites.keys.check_scopes], verbose_name='scopes')),

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.notices import account
 from accounts.user import User
+from jobs.core.job import THIS_SITE
 from jobs.core.sql import from_now
 from jobs.queue.enqueue import Duplicate, RateLimited
 from jobs.queue.sweeping import work_on_each
@@ -28,6 +29,9 @@ class DigestEntry(models.Model):
     kind = models.CharField(_("email"), max_length=32)
     address = models.EmailField(_("address"))
     user = models.ForeignKey(User, models.CASCADE, null=True, verbose_name=_("account"))
+    source = models.CharField(_("source"), max_length=64, default=THIS_SITE, db_default=THIS_SITE)
+    user_key = models.CharField(_("user of the site"), max_length=128, blank=True, default="", db_default="")
+    """The user at another site that is its `source`."""
     details = models.JSONField(_("details"), default=dict)
     due_at = models.DateTimeField(_("due"))
 

@@ -55,7 +55,10 @@ class Disputable(models.Model):
 
 
 class SignIn(Disputable):
-    """One sign-in, written once, in the transaction that signs the user in."""
+    """One sign-in, written once: of this site in the transaction that signs the user in, of another when it is posted.
+
+    It belongs to `user`, or to the user `user_key` of another `site`.
+    """
 
     class Method(models.TextChoices):
         PASSWORD = "password", _("password")
@@ -72,9 +75,17 @@ class SignIn(Disputable):
         RECOVERY_CODE = "recovery_code", _("recovery code")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(User, models.CASCADE, related_name="sign_ins", verbose_name=_("account"))
+    user = models.ForeignKey(User, models.CASCADE, null=True, related_name="sign_ins", verbose_name=_("account"))
+    site = models.ForeignKey(
+        "accounts.Site", models.CASCADE, null=True, db_index=False, related_name="+", verbose_name=_("site")
+    )
+    """The other site that it was on; None for this one."""
+    user_key = models.CharField(_("user of the site"), max_length=128, blank=True, default="", db_default="")
+    """The id of the user at that site; "" for this one."""
+    site_job = models.CharField(_("job"), max_length=200, blank=True, default="", db_default="")
+    """The job of the notice, for another site."""
     at = models.DateTimeField(_("at"), db_default=Now())
-    method = models.CharField(_("method"), max_length=32, choices=Method)
+    method = models.CharField(_("method"), max_length=64, choices=Method)
     second_factor = models.CharField(_("second factor"), max_length=16, choices=SecondFactor, blank=True, db_default="")
     ip = models.GenericIPAddressField(_("IP address"), null=True)
     network = models.CharField(max_length=32, blank=True, default="", db_default="", editable=False)
@@ -100,6 +111,9 @@ class SignIn(Disputable):
         ordering = ["-at"]
         indexes = [
             models.Index(fields=["user", "-at"], name="signin_user_at"),
+            models.Index(
+                fields=["site", "user_key", "-at"], name="signin_site_at", condition=models.Q(site__isnull=False)
+            ),
             models.Index(fields=["at"], name="signin_pending", condition=models.Q(notice="pending")),
             models.Index(
                 fields=["disputed_at"], name="signin_dispute_pending", condition=models.Q(dispute_pending=True)
@@ -130,7 +144,7 @@ class SignIn(Disputable):
     @property
     def job_id(self) -> str:
         """Return the idempotency key of the notice: one job for each sign-in."""
-        return f"signin-{self.id}"
+        return self.site_job or f"signin-{self.id}"
 
     def insert(self) -> None:
         """Insert this row: what `save` does, in a third of its time."""

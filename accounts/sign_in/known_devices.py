@@ -43,7 +43,12 @@ class Device(models.Model):
     It holds the families of browser and system only, no version and no IP address.
     """
 
-    user = models.ForeignKey(User, models.CASCADE, related_name="devices", verbose_name=_("account"))
+    user = models.ForeignKey(User, models.CASCADE, null=True, related_name="devices", verbose_name=_("account"))
+    site = models.ForeignKey(
+        "accounts.Site", models.CASCADE, null=True, db_index=False, related_name="+", verbose_name=_("site")
+    )
+    """The other site whose user it belongs to; None for this one."""
+    user_key = models.CharField(_("user of the site"), max_length=128, blank=True, default="", db_default="")
     browser = models.CharField(_("browser"), max_length=64, blank=True)
     system = models.CharField(_("system"), max_length=64, blank=True)
     secret = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
@@ -62,7 +67,12 @@ class Device(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["user", "secret"], condition=~models.Q(secret=""), name="one_device_a_secret"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["site", "user_key", "secret", "browser", "system"],
+                condition=models.Q(site__isnull=False),
+                name="one_device_of_a_site",
+            ),
         ]
         indexes = [models.Index(fields=["user", "browser", "system"], name="device_families")]
 

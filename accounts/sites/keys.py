@@ -19,12 +19,12 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.sites.site import Site
+from accounts.sites.validators import check_slug
 from accounts.user import User
 from jobs.core import audit
-from jobs.core.job import THIS_SITE
 
 KEY_TOKEN = re.compile(r"nk_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
-KEY_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z"
 NO_DIGEST = "0" * 64  # compared with when the key is unknown: the same work for every refusal
 LAST_USED_PRECISION = timedelta(minutes=1)  # of "last used"
 
@@ -35,18 +35,6 @@ class Scope(models.TextChoices):
     ENQUEUE = "enqueue", _("enqueue notices")
     READ = "read", _("read its own jobs")
     ADMIN = "admin", _("read every job, replay and discard dead letters")
-
-
-def check_name(value: str) -> None:
-    """Check a key's name, the source of its jobs. Raise ValidationError."""
-    if not re.match(KEY_NAME, value) or value == THIS_SITE:
-        raise ValidationError(
-            _(
-                "Use 1 to 64 characters from A-Z, a-z, 0-9, space, dot, hyphen and underscore, "
-                "but not the name “signal”."
-            ),
-            code="name",
-        )
 
 
 def check_scopes(value: Any) -> None:
@@ -65,7 +53,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def find(self, token: str) -> "ApiKey | None":
         """Return the usable key with this token, else None; both cost the same work."""
         shape = KEY_TOKEN.fullmatch(token)
-        key = self.filter(prefix=shape[1] if shape else "").first()
+        key = self.select_related("site").filter(prefix=shape[1] if shape else "").first()
         same = hmac.compare_digest(digest(token), key.digest if key else NO_DIGEST)
         return key if key and same and key.usable else None
 
@@ -77,27 +65,30 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         who: str,
         expires_at: datetime | None = None,
         made_by: User | None = None,
+        site: Site | None = None,
     ) -> str:
-        """Create a key and return its token, which cannot be read again. Raise ValidationError."""
+        """Create a key and return its token, which cannot be read again. Raise ValidationError.
+
+        site: None for the one whose slug is `name`, which is created if there is none.
+        """
         prefix = secrets.token_hex(6)
         token = f"nk_{prefix}_{secrets.token_urlsafe(32)}"
         chosen = [scope for scope in Scope.values if scope in set(scopes)]
         key = ApiKey(name=name, scopes=chosen, prefix=prefix, digest=digest(token), expires_at=expires_at)
         key.made_by = made_by
-        key.full_clean()
         with transaction.atomic():
+            key.site = site or Site.objects.find_or_make(name, who=who)
+            key.full_clean()
             key.save(force_insert=True)
             audit.record(who, audit.AuditEntry.Act.CREATE_KEY, str(key), scopes=chosen)
         return token
 
 
 class ApiKey(models.Model):
-    """One key.
+    """One key of a site. A site may have several, so a client can change its key without a gap."""
 
-    Keys with one name belong to one source, so a client can change its key without a gap.
-    """
-
-    name = models.CharField(_("name"), max_length=64, validators=[check_name])
+    site = models.ForeignKey(Site, models.PROTECT, related_name="keys", verbose_name=_("site"))
+    name = models.CharField(_("name"), max_length=64, validators=[check_slug])
     prefix = models.CharField(_("prefix"), max_length=12, unique=True, editable=False)
     digest = models.CharField(max_length=64, editable=False)
     scopes = models.JSONField(_("scopes"), default=list, validators=[check_scopes])

@@ -27,6 +27,11 @@ class AuditEntry(models.Model):
         RESTORE_USER = "restore_user", _("asked for the return of a former address")
         REMOVE_FACTORS = "remove_factors", _("asked for the removal of a second factor")
         RESCHEDULE = "reschedule", _("rescheduled")
+        CREATE_SITE = "create_site", _("created a site")
+        CHANGE_SITE = "change_site", _("changed a site")
+        CREATE_ENDPOINT = "create_endpoint", _("created an event endpoint")
+        CHANGE_ENDPOINT = "change_endpoint", _("changed an event endpoint")
+        ERASE_USER = "erase_user", _("erased the user of a site")
         CANCEL_REQUEST = "cancel_request", _("cancelled a pending request")
 
     at = models.DateTimeField(_("at"), db_default=Now())

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from accounts.factors import staff
 from accounts.sites.keys import ApiKey, Scope
+from accounts.sites.site import Site
 from jobs.core.job import JobLog
 from notifier.api.problems import Problem
 
@@ -27,6 +28,7 @@ class Caller:
     who: str  # its name in the audit log
     source: str | None  # the source of its own jobs; None for staff
     admin: bool  # whether it may read every job
+    site: Site | None = None  # of its key; None for staff
 
     def may_see(self, job: JobLog) -> bool:
         """Return whether the caller may read the job."""
@@ -61,7 +63,7 @@ class BearerKey(HttpBearer):
         if not self.scopes & set(key.scopes):
             raise Problem("forbidden", f"The key needs the scope {' or '.join(sorted(self.scopes))}.")
         key.used()
-        return Caller(who=f"key:{key.name}", source=key.name, admin=Scope.ADMIN in key.scopes)
+        return Caller(who=f"key:{key.name}", source=key.site.slug, admin=Scope.ADMIN in key.scopes, site=key.site)
 
 
 class StaffSession(APIKeyCookie):

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from ninja import Path
 
 from accounts.sites.job_ids import own_id, stored_id
-from accounts.sites.keys import ApiKey
+from accounts.sites.site import Site
 from jobs.core.job import STORED_ID, JobLog
 from notifier.api import schemas
 from notifier.api.auth import Caller
@@ -44,8 +44,8 @@ def find_job(job_id: str, caller: Caller) -> JobLog:
     return job
 
 
-def _sources() -> QuerySet[ApiKey, str]:
-    return ApiKey.objects.order_by().values_list("name", flat=True).distinct()
+def _sources() -> QuerySet[Site, str]:
+    return Site.objects.others().values_list("slug", flat=True)
 
 
 def id_for(job: JobLog, caller: Caller) -> str:

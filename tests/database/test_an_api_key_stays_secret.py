@@ -188,6 +188,7 @@ def test_the_admin_shows_a_new_key_once_and_revokes_it(client):
     key.refresh_from_db()
     assert key.revoked_at is not None
     assert [(entry.who, entry.act) for entry in AuditEntry.objects.order_by("id")] == [
+        ("bat", "create_site"),
         ("bat", "create_key"),
         ("bat", "revoke_key"),
     ]

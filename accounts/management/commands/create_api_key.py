@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from accounts.sites.keys import ApiKey, Scope
+from accounts.sites.site import Site
 
 MAX_EXPIRY_DAYS = 3650
 
@@ -18,19 +19,31 @@ class Command(BaseCommand):
     help = "Creates a key of the HTTP API and prints it. It is shown only once: the database stores its hash."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", help="the name of the site, for example shop: the source of its jobs")
+        parser.add_argument("name", help="the name of the key, for example shop")
+        parser.add_argument("--site", help="the slug of its site (default: NAME; created if there is none)")
         parser.add_argument("--scope", action="append", required=True, choices=Scope.values, help="may be repeated")
         parser.add_argument("--expires-days", type=int, help="days until it expires (default: never)")
 
-    def handle(self, *, name: str, scope: list[str], expires_days: int | None, **_: Any) -> None:
+    def handle(self, *, name: str, site: str | None, scope: list[str], expires_days: int | None, **_: Any) -> None:
         if expires_days is not None and not 1 <= expires_days <= MAX_EXPIRY_DAYS:
             raise CommandError(f"--expires-days must be from 1 to {MAX_EXPIRY_DAYS}")
         expires = timezone.now() + timedelta(days=expires_days) if expires_days else None
-        others = ApiKey.objects.usable().filter(name=name).count()
+        others = ApiKey.objects.usable().filter(site__slug=site or name).count()
         try:
-            token = ApiKey.objects.make(name, scope, who=f"cli:{getpass.getuser()}", expires_at=expires)
+            token = ApiKey.objects.make(
+                name, scope, who=f"cli:{getpass.getuser()}", expires_at=expires, site=_find_site(site)
+            )
         except ValidationError as wrong:
             raise CommandError("; ".join(wrong.messages)) from None
         if others:
-            self.stderr.write(f"Note: {others} other usable key(s) named {name}; they see the same jobs.")
+            self.stderr.write(f"Note: {others} other usable key(s) of the site {site or name}; they see the same jobs.")
         self.stdout.write(token)
+
+
+def _find_site(slug: str | None) -> Site | None:
+    """Return the site with this slug, None for no slug. Raise CommandError for an unknown one."""
+    if slug is None:
+        return None
+    if found := Site.objects.filter(slug=slug).first():
+        return found
+    raise CommandError(f"There is no site {slug!r}. Create it: manage.py create_site {slug} --name NAME")

@@ -1,0 +1,81 @@
+"""The brand of an email and of the page behind its button: which site it names. Data only: no model, no database."""
+
+from dataclasses import asdict, dataclass
+from email.utils import parseaddr
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+LONGEST_SENDER = 22  # characters of the sender's name: more is cut by mailboxes on telephones
+
+
+@dataclass(frozen=True)
+class Brand:
+    """What an email says about the site that it is sent for."""
+
+    name: str
+    url: str = ""
+    secure_url: str = ""
+    """The page where the user secures the account; "" when the site has named none."""
+    support: str = ""
+    """The support address; "" when the site has named none."""
+    sender: str = ""
+    """`Name <address>`."""
+    colour: str = ""
+    """The accent colour, "#0055aa"; "" for the one of this site."""
+    link_host: str = ""
+    """The host of links and Message-IDs; "" for that of SITE_URL."""
+    test_mode: bool = False
+    """Whether everything happens except the sending."""
+    own: bool = False
+    """Whether it is this site."""
+
+    @classmethod
+    def of_this_site(cls) -> Self:
+        """Return the brand of this site, from the settings."""
+        return cls(
+            name=settings.SITE_NAME,
+            url=settings.SITE_URL,
+            secure_url=settings.SITE_URL,
+            support=settings.SUPPORT_EMAIL,
+            sender=settings.DEFAULT_FROM_EMAIL,
+            own=True,
+        )
+
+    @classmethod
+    def of_payload(cls, payload: dict[str, Any]) -> Self:
+        """Return the brand that a job's payload carries as `site`; that of this site without one."""
+        match payload.get("site"):
+            case {"name": str()} as stored:
+                types = {"name": str, "test_mode": bool}
+                usable = {
+                    name: value
+                    for name, value in stored.items()
+                    if name in cls.__dataclass_fields__ and name != "own" and isinstance(value, types.get(name, str))
+                }
+                return cls(**usable)
+        return cls.of_this_site()
+
+    @staticmethod
+    def default_sender(name: str) -> str:
+        """Return the sender of a site that has none: its name, and the address of DEFAULT_FROM_EMAIL."""
+        shown = name[:LONGEST_SENDER].rstrip().replace('"', "").replace("\\", "")
+        return f'"{shown}" <{parseaddr(settings.DEFAULT_FROM_EMAIL)[1]}>'
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """Return the brand as a job's payload carries it, without what is empty."""
+        return {name: value for name, value in asdict(self).items() if value and name != "own"}
+
+    @property
+    def link_base(self) -> str:
+        """Return the scheme and host of its links."""
+        if self.link_host:
+            return f"{urlsplit(settings.SITE_URL).scheme}://{self.link_host}"
+        return str(settings.SITE_URL).rstrip("/")
+
+    @property
+    def host(self) -> str:
+        """Return the host of the site, as a user types it; "" when the site has named no URL."""
+        return urlsplit(self.url).netloc
