@@ -19,6 +19,7 @@ class AccountsConfig(AppConfig):
         from accounts.pending import flow
         from accounts.rights import effects
         from accounts.sign_in import disputes, outbox
+        from accounts.sites import disputes as site_disputes
         from accounts.sites import site
         from jobs.core.job_types import register_pruner, register_sweep
 
@@ -26,6 +27,7 @@ class AccountsConfig(AppConfig):
         register_sweep(outbox.enqueue_pending, outbox.pending)
         register_sweep(disputes.enqueue_pending, disputes.pending)
         register_sweep(disputes.enqueue_pending, disputes.pending_changes)
+        register_sweep(site_disputes.notify_pending, site_disputes.pending)
         register_sweep(leaving.remind, leaving.unreminded)
         register_sweep(leaving.end_expired, leaving.expired)
         register_sweep(digest.enqueue_digests, digest.due)

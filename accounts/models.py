@@ -7,9 +7,9 @@ from accounts.sign_in.event import AccountChange, SignIn
 from accounts.sign_in.known_devices import Device
 from accounts.sign_in.sessions import Session
 from accounts.sites.keys import ApiKey
-from accounts.sites.opt_out import RoutineOptOut
 from accounts.sites.site import Site
 from accounts.suppression.entries import SuppressedAddress
+from accounts.suppression.opt_out import RoutineOptOut
 from accounts.user import User
 
 __all__ = [

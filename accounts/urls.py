@@ -9,6 +9,7 @@ from accounts.changes import views as changes
 from accounts.changes.fresh import ask_before, ask_first
 from accounts.credentials import has_factor
 from accounts.sign_in.ratelimit import limit_guesses, limit_requests
+from accounts.sites import views as sites
 
 changing_password = ask_before(when=has_factor)(allauth.password_change)
 changing_addresses = ask_before("action_add", "action_primary", "action_remove", "action_replace")(
@@ -41,6 +42,7 @@ urlpatterns = [
     path("check/github/", changes.check_with_github, name="check_with_github"),
     path("devices/<int:device>/forget/", views.forget_device, name="forget_device"),
     path("preferences/", views.preferences, name="preferences"),
+    path("notices/off/<str:token>/", sites.unsubscribe, name="unsubscribe_site"),
     path("not-me/<str:token>/", views.dispute, name="dispute"),
     path("2fa/", include("accounts.factors.urls")),
     path("", include("accounts.rights.urls")),

@@ -24,6 +24,7 @@ from accounts.sign_in import activity as activity_page
 from accounts.sign_in import disputes, known_devices, sessions
 from accounts.sign_in.event import SignIn
 from accounts.sign_in.known_devices import Device
+from accounts.sites import views as site_pages
 from accounts.suppression import own_address
 from accounts.user import User, signed_in_user
 
@@ -177,6 +178,8 @@ def dispute(request: HttpRequest, token: str) -> HttpResponse:
     Nothing else changes anything: a robot that opens the link, sends the form as it is, or clicks every button
     chooses no answer. A link that was used leads to the same page, never to a new link.
     """
+    if of_another_site := site_pages.dispute(request, token):
+        return of_another_site
     link = disputes.find_link(token)
     if link is None:
         return render(request, "accounts/dispute_unknown.html", status=404)

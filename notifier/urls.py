@@ -2,11 +2,12 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from accounts import views as accounts
 from accounts.sign_in.ratelimit import limit_guesses
+from accounts.sites import views as sites
 from jobs.admin.pages import overview
 from notifier import pages
 from notifier.api.app import api
@@ -28,6 +29,7 @@ urlpatterns = [
     path("admin/", admin.site.admin_view(overview.index)),
     path("admin/", admin.site.urls),
     path("accounts/", include("accounts.urls")),
+    re_path(r"^brand/(?P<colour>[0-9a-f]{6})\.css$", sites.brand_styles, name="brand_styles"),
 ]
 if settings.ANYMAIL_WEBHOOKS:
     urlpatterns.append(path("anymail/", include("notifier.api.webhooks")))

@@ -17,7 +17,6 @@ from django.utils.crypto import constant_time_compare
 from accounts.secrecy.hashes import keyed_hashes
 
 HASH_LENGTH = 24  # hexadecimal digits: 96 bits
-LONGEST_NUMBER = 2**63 - 1  # what the database takes as a key
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Target:
     """What a link acts on."""
 
     number: int
-    """The primary key of an account or of a request."""
+    """The primary key of an account or of a request, or of a sign-in (the integer of its UUID)."""
     hashed: str
     salt: str
 
@@ -46,17 +45,19 @@ class LinkKind:
     salt: str
     valid: timedelta | None = None
     """None for a link without an end."""
+    longest: int = 2**63 - 1
+    """The largest number: what the database takes as a key."""
 
-    def make(self, number: int | str, address: str) -> str:
-        """Return the URL on SITE_URL of a link that is emailed to `address`."""
+    def make(self, number: int | str, address: str, base: str = "") -> str:
+        """Return the URL of a link that is emailed to `address`, on `base`, by default SITE_URL."""
         token = signing.dumps([int(number), _hash_address(address, self._site_salt)[0]], salt=self._site_salt)
-        return f"{settings.SITE_URL.rstrip('/')}{_path(self.page)}{token}/"
+        return f"{base or settings.SITE_URL.rstrip('/')}{_path(self.page)}{token}/"
 
     def read(self, token: str) -> Target | None:
         """Return what a token acts on; None for a forged or expired one."""
         try:
             match signing.loads(token, salt=self._site_salt, max_age=self.valid):
-                case [int(number), str(hashed)] if 0 <= number <= LONGEST_NUMBER:
+                case [int(number), str(hashed)] if 0 <= number <= self.longest:
                     return Target(number, hashed, self._site_salt)
         except (signing.BadSignature, ValueError):
             pass
@@ -82,5 +83,7 @@ UNSUBSCRIBE = LinkKind("unsubscribe", "accounts.links.address_links:unsubscribe"
 """Turns routine notices off: for an account."""
 CANCEL = LinkKind("cancel_request", "accounts.links.address_links:cancel")
 """Cancels a request that waits; valid as long as the request waits."""
+UNSUBSCRIBE_SITE = LinkKind("unsubscribe_site", "accounts.links.address_links:unsubscribe_site", longest=2**128 - 1)
+"""Turns routine notices off: for the user of another site, by one of its sign-ins."""
 LOST_FACTOR = LinkKind("lost_factor", "accounts.links.address_links:lost_factor", timedelta(days=3))
 """Asks for the removal of a lost second factor: for an account."""

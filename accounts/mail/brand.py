@@ -64,6 +64,11 @@ class Brand:
         return f'"{shown}" <{parseaddr(settings.DEFAULT_FROM_EMAIL)[1]}>'
 
     @property
+    def sender_differs(self) -> bool:
+        """Return whether its sender has another address than this site's."""
+        return parseaddr(self.sender)[1] != parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+
+    @property
     def stored(self) -> dict[str, Any]:
         """Return the brand as a job's payload carries it, without what is empty."""
         return {name: value for name, value in asdict(self).items() if value and name != "own"}

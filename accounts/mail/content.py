@@ -8,7 +8,7 @@ import ipaddress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
+from uuid import UUID
 
 from django.conf import settings
 from django.urls import reverse
@@ -16,6 +16,7 @@ from django.utils.translation import npgettext, override, pgettext
 
 from accounts.links import address_links
 from accounts.mail import dates, dispute_links, geoip, user_agents
+from accounts.mail.brand import Brand
 from accounts.mail.sanitize import defang, mask_address, plain_text
 
 MAX_NAME = 60
@@ -75,6 +76,7 @@ class Content:
     """Whether nothing turns it off: the device is new, or something else is unusual."""
     advice: str
     """For a user who did not sign in: "password", "factor", "github", "link", "passkey", "provider"; "" for others."""
+    brand: Brand
     values: dict[str, str]
     """Plain text by the names the templates use; a row without a value is absent."""
 
@@ -82,13 +84,14 @@ class Content:
 def write_content(payload: dict[str, Any]) -> Content:
     """Return the content for the payload of a job."""
     language = _language(payload.get("locale"))
+    brand = Brand.of_payload(payload)
     with override(language):
         ip = _ip(payload.get("ipAddress"))
         way, advice = _ways(payload.get("provider"), payload.get("secondFactor"))
         values = {
-            "site": settings.SITE_NAME,
-            "host": urlsplit(settings.SITE_URL).netloc,
-            "support": settings.SUPPORT_EMAIL,
+            "site": brand.name,
+            "host": brand.host,
+            "support": brand.support,
             "account": mask_address(plain_text(payload.get("email"), 254)),
             "name": _name(payload),
             "when": dates.format_time(payload.get("timestamp"), dates.get_zone(payload.get("timezone")), language)
@@ -100,10 +103,10 @@ def write_content(payload: dict[str, Any]) -> Content:
             "more": _more(payload.get("moreSignIns")),
             "dispute_url": dispute_url(payload),
             **describe_signals(payload.get("signals"), ip, payload.get("timestamp")),
-            **routine_links(payload),
+            **routine_links(payload, brand),
         }
     shown = {name: value for name, value in values.items() if value}
-    return Content(language, payload.get("newDevice") is True, is_alert(payload), advice, shown)
+    return Content(language, payload.get("newDevice") is True, is_alert(payload), advice, brand, shown)
 
 
 def is_alert(payload: dict[str, Any]) -> bool:
@@ -146,30 +149,36 @@ def _since(day: str, at: object) -> str:
 
 
 def dispute_url(payload: dict[str, Any]) -> str:
-    """Return the link of the button "This wasn't me".
-
-    Return "" for a sign-in on another site.
-    """
+    """Return the link of the button "This wasn't me"; "" for a payload that names no sign-in."""
     sign_in_id, address = payload.get("signInId"), payload.get("email")
     if not isinstance(sign_in_id, str) or not sign_in_id:
         return ""
-    return dispute_links.dispute_link(sign_in_id, address if isinstance(address, str) else "")
+    base = Brand.of_payload(payload).link_base
+    return dispute_links.dispute_link(sign_in_id, address if isinstance(address, str) else "", base)
 
 
-def routine_links(payload: dict[str, Any]) -> dict[str, str]:
-    """Return the links that turn routine notices off.
-
-    Empty for an alert, and for another site's user: neither can be turned off here.
-    """
-    user_id, address = payload.get("userId"), payload.get("email")
-    if not payload.get("signInId") or is_alert(payload):
+def routine_links(payload: dict[str, Any], brand: Brand) -> dict[str, str]:
+    """Return the links that turn routine notices off; none for an alert, which cannot be turned off."""
+    user_id, address, sign_in_id = payload.get("userId"), payload.get("email"), payload.get("signInId")
+    if not sign_in_id or is_alert(payload):
         return {}
+    if not brand.own:
+        return {"unsubscribe_url": _turn_off_site(sign_in_id, address, brand)}
     if not (isinstance(user_id, str) and user_id.isdecimal() and isinstance(address, str)):
         return {}
     return {
         "unsubscribe_url": address_links.UNSUBSCRIBE.make(user_id, address),
         "preferences_url": settings.SITE_URL.rstrip("/") + _preferences_path(),
     }
+
+
+def _turn_off_site(sign_in_id: object, address: object, brand: Brand) -> str:
+    """Return the link for another site's user; "" for a payload whose sign-in is not a UUID."""
+    try:
+        number = UUID(str(sign_in_id)).int
+    except ValueError:
+        return ""
+    return address_links.UNSUBSCRIBE_SITE.make(number, str(address), brand.link_base)
 
 
 @cache

@@ -21,9 +21,9 @@ LINK_SECONDS = UNDO_DAYS * 24 * 3600
 HASH_LENGTH = 32
 
 
-def dispute_link(event_id: uuid.UUID | str, address: str = "") -> str:
-    """Return the URL of the dispute page of this event, for that address, on SITE_URL."""
-    return settings.SITE_URL.rstrip("/") + dispute_path(event_id, address)
+def dispute_link(event_id: uuid.UUID | str, address: str = "", base: str = "") -> str:
+    """Return the URL of the dispute page of this event, for that address, on `base`, by default SITE_URL."""
+    return (base or settings.SITE_URL.rstrip("/")) + dispute_path(event_id, address)
 
 
 def dispute_path(event_id: uuid.UUID | str, address: str = "") -> str:
@@ -57,13 +57,14 @@ def _page() -> str:
     return reverse("dispute", args=["token"]).removesuffix("token/")
 
 
-def read_token(token: str) -> tuple[uuid.UUID, str] | None:
+def read_token(token: str, *, expired: bool = False) -> tuple[uuid.UUID, str] | None:
     """Return the event that a link names, and the hash of its address or "".
 
-    Return None for a link with a wrong signature or an expired one.
+    Return None for a link with a wrong signature, and for an expired one unless `expired` accepts it.
     """
     try:
-        event, _colon, hashed = str(signing.loads(token, salt=_salt(), max_age=LINK_SECONDS)).partition(":")
+        longest = None if expired else LINK_SECONDS
+        event, _colon, hashed = str(signing.loads(token, salt=_salt(), max_age=longest)).partition(":")
         return uuid.UUID(event), hashed
     except (signing.BadSignature, ValueError):
         return None

@@ -8,7 +8,7 @@ DKIM at some relays, quoted-printable doubles Cyrillic, and no value can be take
 
 import re
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.header import Header
 from email.message import Message
@@ -23,6 +23,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.utils.encoding import punycode
 
+from accounts.mail.brand import Brand
 from jobs.core.errors import Permanent
 
 LINE = 76  # characters of base64, and of a line with encoded words (RFC 2045, 6.8; RFC 2047, 2)
@@ -49,6 +50,8 @@ class Mail:
     """What mailbox providers group complaints by, in Feedback-ID: letters, digits, hyphens."""
     unsubscribe: str = ""
     """The link that turns such emails off with one POST (RFC 8058); "" for an email that cannot be turned off."""
+    brand: Brand = field(default_factory=Brand.of_this_site)
+    """The site that it is sent for: sender, reply address and the domains in its headers."""
 
 
 class _Parsed(Message):
@@ -71,12 +74,14 @@ class _Message(EmailMultiAlternatives):
 
 def as_message(mail: Mail) -> EmailMultiAlternatives:
     """Return the email for Django's backends, with the headers that every email of this site has."""
+    brand = mail.brand
     headers = {
-        "Message-ID": message_id(mail.job_id),
-        "X-Entity-Ref-ID": message_id(mail.job_id).strip("<>"),
-        **_headers(mail.language, mail.kind, settings.SITE_URL, mail.unsubscribe),
+        "Message-ID": message_id(mail.job_id, brand.link_base),
+        "X-Entity-Ref-ID": _reference(mail),
+        **_headers(mail.language, mail.kind, brand, mail.unsubscribe),
     }
-    message = _Message(mail.subject, mail.text, None, [mail.to], reply_to=[settings.SUPPORT_EMAIL], headers=headers)
+    reply_to = [brand.support] if brand.support else None
+    message = _Message(mail.subject, mail.text, brand.sender, [mail.to], reply_to=reply_to, headers=headers)
     message.attach_alternative(mail.html, "text/html")
     message.mail = mail
     return message
@@ -87,12 +92,11 @@ def as_bytes(mail: Mail) -> bytes:
 
     Raises Permanent when a header cannot be built.
     """
-    sender, support = settings.DEFAULT_FROM_EMAIL, settings.SUPPORT_EMAIL
-    routine = bool(mail.unsubscribe)
-    pieces, names = _skeleton(mail.subject, mail.language, mail.kind, settings.SITE_URL, sender, support, routine)
+    pieces, names = _skeleton(mail.subject, mail.language, mail.kind, mail.brand, bool(mail.unsubscribe))
     values = {
         "to": mail.to.encode("ascii"),
-        "reference": message_id(mail.job_id).strip("<>").encode(),
+        "messageid": message_id(mail.job_id, mail.brand.link_base).encode(),
+        "reference": _reference(mail).encode(),
         "date": formatdate().encode(),
         "unsubscribe": _ascii_url(mail.unsubscribe).encode("ascii"),
         "text": _base64(mail.text),
@@ -102,33 +106,43 @@ def as_bytes(mail: Mail) -> bytes:
     return b"".join((*filled, pieces[-1]))
 
 
-def _headers(language: str, kind: str, site_url: str, unsubscribe: str = "") -> dict[str, str]:
+def _reference(mail: Mail) -> str:
+    """Return what tells mailboxes that two emails are different ones; of another site without our domain."""
+    own = message_id(mail.job_id, mail.brand.link_base).strip("<>")
+    return own if mail.brand.own else own.partition("@")[0]
+
+
+def _headers(language: str, kind: str, brand: Brand, unsubscribe: str = "") -> dict[str, str]:
     link = f"<{_ascii_url(unsubscribe)}>"
     turned_off = {"List-Unsubscribe": link, "List-Unsubscribe-Post": ONE_CLICK} if unsubscribe else {}
     return {
         **turned_off,
         "Auto-Submitted": "auto-generated",
         "X-Auto-Response-Suppress": "All",
-        "Feedback-ID": f"{kind}:{site_domain(site_url).strip('[]').replace(':', '-')}:notifier",
+        "Feedback-ID": f"{kind}:{_domain_of(brand)}:notifier",
         "Content-Language": language,
     }
 
 
-@lru_cache(maxsize=256)
-def _skeleton(
-    subject: str, language: str, kind: str, site_url: str, sender: str, support: str, routine: bool
-) -> Skeleton:
+def _domain_of(brand: Brand) -> str:
+    """Return the domain of a site in a field without colons; without a URL that of its sender."""
+    found = site_domain(brand.url) if brand.url else parseaddr(brand.sender)[1].rpartition("@")[2]
+    return found.strip("[]").replace(":", "-")
+
+
+@lru_cache(maxsize=1024)
+def _skeleton(subject: str, language: str, kind: str, brand: Brand, routine: bool) -> Skeleton:
     lines = [
         "MIME-Version: 1.0",
         f'Content-Type: multipart/alternative; boundary="{BOUNDARY}"',
         encode_header("Subject", subject),
-        encode_address("From", sender),
+        encode_address("From", brand.sender),
         "To: \0to\0",
-        encode_address("Reply-To", support),
+        *([encode_address("Reply-To", brand.support)] if brand.support else []),
         "Date: \0date\0",
-        "Message-ID: <\0reference\0>",
+        "Message-ID: \0messageid\0",
         "X-Entity-Ref-ID: \0reference\0",
-        *(encode_header(name, value) for name, value in _headers(language, kind, site_url).items()),
+        *(encode_header(name, value) for name, value in _headers(language, kind, brand).items()),
         *(["List-Unsubscribe: <\0unsubscribe\0>", f"List-Unsubscribe-Post: {ONE_CLICK}"] if routine else []),
     ]
     for subtype, name in (("plain", "text"), ("html", "html")):
@@ -198,7 +212,7 @@ def _base64(words: str) -> bytes:
     return b"\r\n".join([*lines, *([whole[end:]] if whole[end:] else []), b""])
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=256)
 def site_domain(site_url: str) -> str:
     """Return the host of an address as mail names it: in punycode, an IPv6 address in brackets."""
     host = urlsplit(site_url).hostname or "localhost"
@@ -212,10 +226,10 @@ def _ascii_url(url: str) -> str:
     return parts._replace(netloc=site_domain(url) + port).geturl() if url else ""
 
 
-def message_id(job_id: str) -> str:
-    """Return `<job_id@domain of the site>`, another for each job id.
+def message_id(job_id: str, link_base: str = "") -> str:
+    """Return `<job_id@domain of link_base>`, by default of SITE_URL; another for each job id.
 
     A job id may hold colons, and dots where a dot-atom has none: these become "+" and "=", which no job id holds.
     """
     local = re.sub(r"^\.|\.$|(?<=\.)\.", "=", job_id).replace(":", "+")
-    return f"<{local}@{site_domain(settings.SITE_URL)}>"
+    return f"<{local}@{site_domain(link_base or settings.SITE_URL)}>"

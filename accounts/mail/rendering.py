@@ -9,13 +9,13 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import css_inline
-from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils.translation import override
 
+from accounts.mail.brand import Brand
 from accounts.mail.content import Content, write_content
 
 OPEN, CLOSE = "\ue000", "\ue001"
@@ -25,14 +25,36 @@ INDENT = re.compile(r">\s*\n\s*<")
 inliner = css_inline.CSSInliner(minify_css=True, load_remote_stylesheets=False)
 
 
+class Shape(NamedTuple):
+    """What decides the words and the markup of an email, apart from its values."""
+
+    language: str
+    new_device: bool
+    alert: bool
+    advice: str
+    own: bool
+    """Whether it is sent for this site."""
+    colour: str
+    names: frozenset[str]
+    """Of its values."""
+
+
 def render_content(content: Content) -> tuple[str, str, str]:
     """Return subject, text and HTML."""
-    shape = (content.language, content.new_device, content.alert, content.advice, frozenset(content.values))
+    shape = Shape(
+        content.language,
+        content.new_device,
+        content.alert,
+        content.advice,
+        content.brand.own,
+        content.brand.colour,
+        frozenset(content.values),
+    )
     escaped = {name: escape(value) for name, value in content.values.items()}
     return (
-        _fill(_skeleton("subject.txt", *shape), content.values),
-        _fill(_skeleton("body.txt", *shape), content.values),
-        _fill(_skeleton("body.html", *shape), escaped),
+        _fill(_skeleton("subject.txt", shape), content.values),
+        _fill(_skeleton("body.txt", shape), content.values),
+        _fill(_skeleton("body.html", shape), escaped),
     )
 
 
@@ -41,12 +63,18 @@ def render_payload(payload: dict[str, Any], locale: str) -> tuple[str, str, str]
     return render_content(write_content({**payload, "locale": locale}))
 
 
-def render_account_content(kind: str, language: str, values: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return subject, text and HTML of an email about an account (`account/email/<kind>_*`).
+def render_account_content(kind: str, language: str, values: Mapping[str, Any], brand: Brand) -> tuple[str, str, str]:
+    """Return subject, text and HTML of an email about an account (`account/email/<kind>_*`), for a site.
 
     Such an email holds links with tokens and is rare: it is rendered as a whole, without a skeleton.
     """
-    site = {"site": settings.SITE_NAME, "support": settings.SUPPORT_EMAIL, "language": language}
+    site = {
+        "site": brand.name,
+        "support": brand.support,
+        "own": brand.own,
+        "colour": brand.colour,
+        "language": language,
+    }
     subject, text, html = (
         _render(f"account/email/{kind}_{part}", language, {**values, **site})
         for part in ("subject.txt", "message.txt", "message.html")
@@ -55,13 +83,10 @@ def render_account_content(kind: str, language: str, values: Mapping[str, Any]) 
 
 
 @lru_cache(maxsize=512)
-def _skeleton(
-    template: str, language: str, new_device: bool, alert: bool, advice: str, names: frozenset[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _skeleton(template: str, shape: Shape) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the fixed pieces of a template, and the names of the values between them."""
-    marks = {name: f"{OPEN}{name}{CLOSE}" for name in names}
-    context = {**marks, "language": language, "new_device": new_device, "alert": alert, "advice": advice}
-    pieces = MARK.split(_render(f"emails/sign_in/{template}", language, context))
+    marks = {name: f"{OPEN}{name}{CLOSE}" for name in shape.names}
+    pieces = MARK.split(_render(f"emails/sign_in/{template}", shape.language, {**shape._asdict(), **marks}))
     return tuple(pieces[::2]), tuple(pieces[1::2])
 
 

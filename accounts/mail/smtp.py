@@ -21,16 +21,16 @@ from accounts.mail.providers.configured import Provider, configured
 from accounts.mail.smtp_errors import classify, classify_http, concerns_all, refusals
 from accounts.mail.smtp_session import (
     Kept,
+    address_of,
     classified,
     drop,
     forget,
     is_success,
     kept_connections,
     open_session,
-    sender_address,
 )
 from jobs.core import counters
-from jobs.core.errors import JobError, Temporary
+from jobs.core.errors import Configuration, JobError, Temporary
 
 IDLE_SECONDS = 60  # a connection unused for longer is not trusted: firewalls forget it without a word
 
@@ -76,7 +76,7 @@ def _send_through(provider: Provider, mail: mime.Mail, job: Bindable) -> None:
     if provider.speaks_smtp:
         raw = mime.as_bytes(mail)
         with _counted(provider):
-            _send(provider, mail.to, raw, job)
+            _send(provider, mail, raw, job)
     else:
         with _counted(provider):
             _hand_over(provider, mime.as_message(mail), job)
@@ -100,9 +100,10 @@ def probe_server(provider: Provider | None = None) -> None:
     backend, smtp = open_session(provider)
     try:
         with classified():
-            code, reply = smtp.mail(sender_address())
+            sender = address_of(settings.DEFAULT_FROM_EMAIL)
+            code, reply = smtp.mail(sender)
             if not is_success(code):
-                raise smtplib.SMTPSenderRefused(code, reply, sender_address())
+                raise smtplib.SMTPSenderRefused(code, reply, sender)
             code, reply = smtp.rcpt(settings.SUPPORT_EMAIL)
             if not is_success(code) and concerns_all(code, reply):
                 raise smtplib.SMTPRecipientsRefused({settings.SUPPORT_EMAIL: (code, reply)})
@@ -137,10 +138,10 @@ def _hand_over(provider: Provider, message: EmailMultiAlternatives, job: Bindabl
         raise Temporary(f"{provider.backend} did not take the mail and gave no reason")
 
 
-def _send(provider: Provider, recipient: str, raw: bytes, job: Bindable) -> None:
+def _send(provider: Provider, mail: mime.Mail, raw: bytes, job: Bindable) -> None:
     before = job.bound_to
     try:
-        dialogue = _ready(provider, recipient, len(raw))
+        dialogue = _ready(provider, mail, len(raw))
         with classified():
             dialogue.name_recipient()
             job.bound_to = provider.name
@@ -149,7 +150,7 @@ def _send(provider: Provider, recipient: str, raw: bytes, job: Bindable) -> None
         if _is_refused(refused):
             job.bound_to = before
         _recover(provider, refused)
-        raise refusals.judge(refused, recipient, provider.name) from refused.__cause__
+        raise _judge(refused, mail, provider) from refused.__cause__
     except BaseException:  # the worker's alarm, too: the dialogue has stopped in the middle
         forget(provider)
         raise
@@ -157,12 +158,21 @@ def _send(provider: Provider, recipient: str, raw: bytes, job: Bindable) -> None
     kept_connections()[provider].used = time.monotonic()
 
 
+def _judge(refused: JobError, mail: mime.Mail, provider: Provider) -> JobError:
+    """Return the refusal as it counts; one of another site's own sender concerns that site alone."""
+    judged = refusals.judge(refused, mail.to, provider.name)
+    foreign = not mail.brand.own and mail.brand.sender_differs
+    if foreign and isinstance(judged, Configuration) and isinstance(refused.__cause__, smtplib.SMTPSenderRefused):
+        judged.slow = True
+    return judged
+
+
 def _is_refused(error: JobError) -> bool:
     """Whether the provider has said that it did not take the email: with a reply of 4xx or 5xx."""
     return error.code is not None and 400 <= error.code < 600
 
 
-def _ready(provider: Provider, recipient: str, size: int) -> "Dialogue":
+def _ready(provider: Provider, mail: mime.Mail, size: int) -> "Dialogue":
     """Open a dialogue in which the sender is named and accepted.
 
     A kept connection may have died unseen. Nothing is lost by then, so a new one is opened, once.
@@ -170,7 +180,7 @@ def _ready(provider: Provider, recipient: str, size: int) -> "Dialogue":
     kept = kept_connections().get(provider)
     if kept is not None and time.monotonic() - kept.used < IDLE_SECONDS:
         try:
-            return Dialogue(kept.smtp, recipient, size)
+            return Dialogue(kept.smtp, mail, size)
         except (OSError, smtplib.SMTPException) as exc:
             if isinstance(exc, smtplib.SMTPResponseException) and exc.smtp_code != 421:
                 raise classify(exc) from exc
@@ -178,7 +188,7 @@ def _ready(provider: Provider, recipient: str, size: int) -> "Dialogue":
     backend, smtp = open_session(provider)
     kept_connections()[provider] = Kept(backend)
     with classified():
-        return Dialogue(smtp, recipient, size)
+        return Dialogue(smtp, mail, size)
 
 
 def _recover(provider: Provider, refused: JobError) -> None:
@@ -203,16 +213,17 @@ class Dialogue:
     Raises what smtplib raises, with the server's answer.
     """
 
-    def __init__(self, smtp: smtplib.SMTP, recipient: str, size: int) -> None:
-        """Begins it; returns when the server has accepted the sender."""
-        self.smtp, self.recipient = smtp, recipient
+    def __init__(self, smtp: smtplib.SMTP, mail: mime.Mail, size: int) -> None:
+        """Begins it; returns when the server has accepted the sender. size: bytes of the content."""
+        self.smtp, self.recipient = smtp, mail.to
+        sender = address_of(mail.brand.sender)
         options = f" SIZE={size}" if smtp.has_extn("size") else ""
-        self._commands = [f"MAIL FROM:<{sender_address()}>{options}\r\n", f"RCPT TO:<{recipient}>\r\n", "DATA\r\n"]
+        self._commands = [f"MAIL FROM:<{sender}>{options}\r\n", f"RCPT TO:<{mail.to}>\r\n", "DATA\r\n"]
         self._unanswered = 0
         code, reply = self._next()
         if not is_success(code):
             self._abandon(code)
-            raise smtplib.SMTPSenderRefused(code, reply, sender_address())
+            raise smtplib.SMTPSenderRefused(code, reply, sender)
 
     def name_recipient(self) -> None:
         """Name the recipient; return when the server waits for the content."""

@@ -135,13 +135,9 @@ def is_success(code: int) -> bool:
     return 200 <= code < 300
 
 
-def sender_address() -> str:
-    """Return the address of the sender, without its name."""
-    return _address_of(settings.DEFAULT_FROM_EMAIL)
-
-
-@lru_cache(maxsize=8)
-def _address_of(sender: str) -> str:
+@lru_cache(maxsize=256)
+def address_of(sender: str) -> str:
+    """Return the address of a sender, without its name."""
     return parseaddr(sender)[1]
 
 

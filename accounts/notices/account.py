@@ -10,6 +10,7 @@ is ever stored. The texts are `templates/account/email/<kind>_{subject,message}.
     lost_factor           the link that asks for the removal of a lost second factor
     way_back              after "this wasn't me": how to recover the account
     dispute_alert         to the operators: a user pressed "this wasn't me"
+    site_dispute          to the support of another site: one of its users pressed "this wasn't me"
     pending               the account is to be deleted, or the like: asked, cancelled, done (accounts/pending)
     changed_digest, dispute_alert_digest   several of these, when an hour had more than the limit (digest.py)
     sign_in_digest        alerts about sign-ins above the hourly limit (alert_digest.py)
@@ -29,10 +30,11 @@ from accounts import credentials
 from accounts.links import address_links
 from accounts.mail import content, dates, dispute_links, geoip, mime, rendering, smtp
 from accounts.mail.addresses import deliverable
+from accounts.mail.brand import Brand
 from accounts.mail.sanitize import defang, plain_text
 from accounts.user import User
 from jobs.core.errors import Obsolete
-from jobs.core.job import JobLog
+from jobs.core.job import THIS_SITE, JobLog
 from jobs.queue.enqueue import Duplicate, RateLimited, enqueue
 
 JOB_TYPE = "account-mail"
@@ -60,12 +62,24 @@ def enqueue_urgent_mail(kind: str, address: str, person: User | None, job_id: st
         return
 
 
-def enqueue_as(job_type: str, kind: str, address: str, person: User | None, job_id: str, more: dict[str, Any]) -> None:
-    """Enqueue an email as a job of `job_type`. Raise what `jobs.queue.enqueue.enqueue` raises."""
+def enqueue_as(
+    job_type: str,
+    kind: str,
+    address: str,
+    person: User | None,
+    job_id: str,
+    more: dict[str, Any],
+    *,
+    source: str = THIS_SITE,
+) -> None:
+    """Enqueue an email as a job of `job_type`. Raise what `jobs.queue.enqueue.enqueue` raises.
+
+    source: the site that it is about; for another one `more` has its brand as `site`.
+    """
     user_id = str(person.pk) if person else ""
     language = (person and person.language) or translation.get_language() or settings.LANGUAGE_CODE
     payload = {"kind": kind, "email": address, "userId": user_id, "locale": language, **more}
-    enqueue(job_type, payload, job_id=job_id, user_id=user_id)
+    enqueue(job_type, payload, job_id=job_id, user_id=payload["userId"], source=source)
 
 
 def deliver(job: JobLog) -> None:
@@ -76,18 +90,20 @@ def deliver(job: JobLog) -> None:
     mail = build_mail(job.job_id, job.payload)
     if mail is None:
         raise Obsolete("no email was sent: its link has no purpose any more, or the account is deleted")
-    smtp.send_mail(mail, job)
+    if not mail.brand.test_mode:
+        smtp.send_mail(mail, job)
 
 
 def build_mail(job_id: str, payload: dict[str, Any]) -> mime.Mail | None:
     """Return the email of a job; None when there is nothing to say any more."""
-    person = User.objects.filter(pk=payload["userId"]).first() if payload["userId"] else None
+    brand = Brand.of_payload(payload)
+    person = User.objects.filter(pk=payload["userId"]).first() if payload["userId"] and brand.own else None
     url = LINKS[payload["kind"]](person, payload)
     if url is None:
         return None
     to = deliverable(payload["email"])
     kind = payload["kind"].replace("_", "-")
-    return mime.Mail(job_id, to, payload["locale"], *render_mail(payload, person, url), kind=kind)
+    return mime.Mail(job_id, to, payload["locale"], *render_mail(payload, person, url), kind=kind, brand=brand)
 
 
 def render_mail(payload: dict[str, Any], person: User | None, url: str) -> tuple[str, str, str]:
@@ -99,7 +115,9 @@ def render_mail(payload: dict[str, Any], person: User | None, url: str) -> tuple
             _complete(event, person, payload["locale"], payload["email"]) for event in payload.get("events", [payload])
         ],
     }
-    return rendering.render_account_content(payload["kind"], payload["locale"], {**payload, **values})
+    return rendering.render_account_content(
+        payload["kind"], payload["locale"], {**payload, **values}, Brand.of_payload(payload)
+    )
 
 
 def _complete(event: dict[str, Any], person: User | None, language: str, address: str) -> dict[str, Any]:
@@ -145,7 +163,9 @@ def _activity_link(person: User | None, payload: dict[str, Any]) -> str | None:
 
 def _dispute_link(person: User | None, payload: dict[str, Any]) -> str | None:
     """Return the link "This wasn't me" of the newest sign-in in a summary; it reaches back to those before it."""
-    return content.dispute_url({**payload["events"][-1], "email": payload["email"]}) if person else None
+    if person is None and "site" not in payload:
+        return None
+    return content.dispute_url({**payload["events"][-1], "email": payload["email"]})
 
 
 def _admin_link(_person: User | None, payload: dict[str, Any]) -> str:
@@ -184,4 +204,5 @@ LINKS = {
     "sign_in_digest": _dispute_link,
     "dispute_alert": _admin_link,
     "dispute_alert_digest": _disputes_link,
+    "site_dispute": lambda _person, _payload: "",
 }

@@ -80,7 +80,7 @@ def due() -> models.QuerySet[DigestEntry]:
 
 def enqueue_digests() -> None:
     """Enqueue one digest for each recipient of due events. Safe to repeat, on several hosts."""
-    recipients = due().order_by().values("job_type", "kind", "address", "user").distinct()
+    recipients = due().order_by().values("job_type", "kind", "address", "user", "source", "user_key").distinct()
     work_on_each(recipients[:BATCH], _enqueue_digest)
 
 
@@ -92,11 +92,14 @@ def _enqueue_digest(recipient: Mapping[str, Any]) -> None:
     mine = DigestEntry.objects.filter(pk__in=[entry.pk for entry in entries])
     first = entries[0]
     details: dict[str, Any] = {"events": [entry.details for entry in entries]}
-    if first.details.get("locale"):
-        details["locale"] = first.details["locale"]
+    details |= {name: first.details[name] for name in ("locale", "site") if first.details.get(name)}
+    if first.user_key:
+        details["userId"] = first.user_key
     job_id = f"digest-{uuid.uuid4()}"
     try:
-        account.enqueue_as(first.job_type, f"{first.kind}_digest", first.address, first.user, job_id, details)
+        account.enqueue_as(
+            first.job_type, f"{first.kind}_digest", first.address, first.user, job_id, details, source=first.source
+        )
     except RateLimited as limit:
         mine.update(due_at=from_now(limit.retry_after))
     else:

@@ -12,10 +12,11 @@ from django.urls import reverse
 
 from accounts.mail import content, mime, rendering, smtp
 from accounts.mail.addresses import deliverable
+from accounts.mail.brand import Brand
 from jobs.core.job import THIS_SITE, JobLog
 from jobs.core.pauses import Lane
 from jobs.queue.admission import Limits
-from jobs.queue.enqueue import Refused, enqueue, enqueue_jobs, new_job
+from jobs.queue.enqueue import Refused, enqueue_jobs, new_job
 
 SIGN_IN_JOB = "signin-notification"
 ALERTS_PER_HOUR = 10  # to each address of a user; more are in a summary (alert_digest.py)
@@ -40,7 +41,8 @@ class SignInNotice:
     new_device: bool = False
     signals: dict[str, str | int] = field(default_factory=dict)  # what was unusual (accounts.sign_in.risk)
     more_sign_ins: int = 0  # earlier sign-ins without a notice, because of the hourly limit
-    sign_in_id: str = ""  # our SignIn row; empty for another site, whose email has no button
+    sign_in_id: str = ""  # the SignIn row, for the button; empty in jobs of version 0.9 for other sites
+    brand: Brand | None = None  # of another site; None for this one
 
     def payload(self) -> dict[str, Any]:
         """Return the notice as the job's payload, in the field names of the HTTP API."""
@@ -60,14 +62,28 @@ class SignInNotice:
             "signals": self.signals,
             "moreSignIns": self.more_sign_ins,
             "signInId": self.sign_in_id,
+            **({"site": self.brand.stored} if self.brand else {}),
         }
 
+    def new_job(self, job_id: str, source: str = THIS_SITE) -> JobLog:
+        """Return the job that carries the notice, not written; an alert is in a lane of its own."""
+        payload = self.payload()
+        lane = Lane.ALERT if content.is_alert(payload) else Lane.DEFAULT
+        return new_job(SIGN_IN_JOB, payload, job_id=job_id, user_id=self.user_id, source=source, lane=lane)
 
-def enqueue_notice(notice: SignInNotice, *, job_id: str, source: str = THIS_SITE) -> JobLog:
-    """Enqueue the notice. Raise what `jobs.queue.enqueue.enqueue` raises."""
-    payload = notice.payload()
-    lane = Lane.ALERT if content.is_alert(payload) else Lane.DEFAULT
-    return enqueue(SIGN_IN_JOB, payload, job_id=job_id, user_id=notice.user_id, source=source, lane=lane)
+
+def enqueue_for_site(notice: SignInNotice, *, job_id: str, source: str, per_hour: int | None) -> JobLog:
+    """Write the notice of a sign-in on another site, without a savepoint, and return its job.
+
+    per_hour: the site's limit of routine notices for a user; None for the usual one.
+    Raise what `jobs.queue.enqueue.enqueue` raises, and IntegrityError when the job id is being used at the same time.
+    """
+    job = notice.new_job(job_id, source)
+    routine = Limits(per_hour, "email", settings.SIGNIN_EMAILS_PER_ADDRESS) if per_hour else None
+    [refused] = enqueue_jobs([job], Limits(ALERTS_PER_HOUR) if job.lane == Lane.ALERT else routine)
+    if refused:
+        raise refused
+    return job
 
 
 def enqueue_to(addresses: Sequence[str], notice: SignInNotice, *, job_id: str) -> list[Refused | None]:
@@ -76,26 +92,19 @@ def enqueue_to(addresses: Sequence[str], notice: SignInNotice, *, job_id: str) -
     The first job has the id `job_id`, those to further addresses `.2`, `.3` after it. An alert does not count against
     the limits of the routine notices; it has ALERTS_PER_HOUR of its own.
     """
-    payloads = [replace(notice, email=address).payload() for address in addresses]
-    alert = content.is_alert(payloads[0])
     jobs = [
-        new_job(
-            SIGN_IN_JOB,
-            payload,
-            job_id=job_id if number == 1 else f"{job_id}.{number}",
-            user_id=notice.user_id,
-            lane=Lane.ALERT if alert else Lane.DEFAULT,
-        )
-        for number, payload in enumerate(payloads, start=1)
+        replace(notice, email=address).new_job(job_id if number == 1 else f"{job_id}.{number}")
+        for number, address in enumerate(addresses, start=1)
     ]
-    return enqueue_jobs(jobs, Limits(ALERTS_PER_HOUR * len(jobs)) if alert else None)
+    return enqueue_jobs(jobs, Limits(ALERTS_PER_HOUR * len(jobs)) if jobs[0].lane == Lane.ALERT else None)
 
 
 def deliver(job: JobLog) -> None:
     """Render the notice and send it: the handler of SIGN_IN_JOB. Raise `jobs.core.errors`."""
     notice = content.write_content(job.payload)
-    to = deliverable(job.payload.get("email"))
-    smtp.send_mail(_mail(job.job_id, to, notice), job)
+    mail = _mail(job.job_id, deliverable(job.payload.get("email")), notice)
+    if not notice.brand.test_mode:
+        smtp.send_mail(mail, job)
 
 
 def preload() -> None:
@@ -109,7 +118,9 @@ def preload() -> None:
 
 def _mail(job_id: str, to: str, notice: content.Content) -> mime.Mail:
     off = notice.values.get("unsubscribe_url", "")
-    return mime.Mail(job_id, to, notice.language, *rendering.render_content(notice), unsubscribe=off)
+    return mime.Mail(
+        job_id, to, notice.language, *rendering.render_content(notice), unsubscribe=off, brand=notice.brand
+    )
 
 
 def preview(job: JobLog, language: str) -> tuple[str, str, str]:

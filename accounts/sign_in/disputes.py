@@ -124,7 +124,8 @@ def find_link(token: str) -> tuple[Event, str] | None:
 
 def find_event(event_id: UUID) -> Event | None:
     """Return the sign-in or the change with that id."""
-    found = (kind.objects.select_related("user").filter(pk=event_id).first() for kind in EVENTS)
+    mine = {"pk": event_id, "user__isnull": False}  # accounts.sites.disputes has those of other sites
+    found = (kind.objects.select_related("user").filter(**mine).first() for kind in EVENTS)
     return next((event for event in found if event), None)
 
 
@@ -159,7 +160,7 @@ def _void_links(event: Event, acting: Credential, start: datetime) -> None:
 
 def pending() -> QuerySet[SignIn]:
     """Return the disputed sign-ins whose emails could not be enqueued when the button was pressed, oldest first."""
-    return SignIn.objects.filter(dispute_pending=True).order_by("disputed_at")
+    return SignIn.objects.filter(dispute_pending=True, site=None).order_by("disputed_at")
 
 
 def pending_changes() -> QuerySet[AccountChange]:

@@ -5,6 +5,7 @@ It is written as SQL because a user waits for it: building it with the ORM took 
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -23,31 +24,33 @@ LOCK_TIMEOUT_MS = 250  # the longest wait of a sign-in for a lock on our tables
 HISTORY_SQL = """
     WITH recent AS (
         SELECT at, network, country FROM accounts_signin
-        WHERE user_id = %(user)s AND disputed_at IS NULL AND closed_since IS NULL AND at > {since}
+        WHERE {owner} AND disputed_at IS NULL AND closed_since IS NULL AND at > {since}
         ORDER BY at DESC LIMIT {looked_at}
     ), elsewhere AS (
         SELECT at, country FROM recent WHERE country NOT IN ('', %(country)s) ORDER BY at DESC LIMIT 1
     )
     SELECT {now},
-           (SELECT count(*) FROM accounts_signin WHERE user_id = %(user)s AND notice = 'limited' AND at > coalesce(
-               (SELECT max(at) FROM accounts_signin WHERE user_id = %(user)s AND notice IN ('queued', 'pending')),
+           (SELECT count(*) FROM accounts_signin WHERE {owner} AND notice = 'limited' AND at > coalesce(
+               (SELECT max(at) FROM accounts_signin WHERE {owner} AND notice IN ('queued', 'pending')),
                '2000-01-01')),
-           EXISTS (SELECT 1 FROM accounts_signin WHERE user_id = %(user)s),
+           EXISTS (SELECT 1 FROM accounts_signin WHERE {owner}),
            (SELECT max(at) FROM recent),
            EXISTS (SELECT 1 FROM recent WHERE country <> ''),
            EXISTS (SELECT 1 FROM recent WHERE country = %(country)s AND country <> ''),
            EXISTS (SELECT 1 FROM recent WHERE network IN ({networks}) AND network <> ''),
-           EXISTS (SELECT 1 FROM accounts_device WHERE user_id = %(user)s AND browser = %(browser)s
+           EXISTS (SELECT 1 FROM accounts_device WHERE {owner} AND browser = %(browser)s
                    AND system = %(system)s AND browser || system <> ''),
            (SELECT country FROM elsewhere), (SELECT at FROM elsewhere),
            device.id, device.first_at, device.first_of_account, address.email, address.verified
     FROM (SELECT 1 AS one) AS row_of_its_own
-    LEFT JOIN accounts_device AS device
-        ON device.user_id = %(user)s AND device.secret = %(secret)s AND device.secret <> ''
+    LEFT JOIN (SELECT * FROM accounts_device WHERE {owner} AND secret IN ({secrets}) AND secret <> '' LIMIT 1)
+        AS device ON true
     LEFT JOIN account_emailaddress AS address
         ON address.user_id = %(user)s AND (address.verified OR lower(address.email) = lower(%(email)s))
     ORDER BY address.id LIMIT {addresses}
 """
+OF_THIS_SITE = "user_id = %(user)s"
+OF_ANOTHER_SITE = "site_id = %(site)s AND user_key = %(user_key)s"
 
 
 @dataclass(frozen=True)
@@ -79,34 +82,44 @@ class SignInHistory:
         return [*first, *confirmed.values()] if everyone else first
 
 
-def load_history(sign_in: SignIn, secret: str, networks: list[str]) -> SignInHistory:
-    """Return the history before `sign_in`, which is not saved yet; from now on waits for locks are short.
+def load_history(sign_in: SignIn, secrets: list[str], networks: list[str]) -> SignInHistory:
+    """Return the history before `sign_in`, which is not saved yet.
 
-    secret: the hash of the secret in the browser's cookie. networks: the hashes of its network.
+    On this site a user waits for it, so from now on waits for locks are short.
+    secrets: hashes of the secret of its device, with the present key and former ones. networks: those of its network.
     """
     values = {
         "user": sign_in.user_id,
-        "secret": secret,
+        "site": sign_in.site_id,
+        "user_key": sign_in.user_key,
         "browser": sign_in.browser,
         "system": sign_in.system,
         "country": sign_in.country,
         "email": sign_in.email,
+        **{f"secret_{number}": secret for number, secret in enumerate(secrets)},
         **{f"network_{number}": network for number, network in enumerate(networks)},
     }
-    lock_timeout, rows = sql.fetch_with_short_waits(_statement(len(networks)), values, LOCK_TIMEOUT_MS)
+    sizes = (len(secrets), len(networks), settings.RETENTION_DAYS_SIGN_INS)
+    if sign_in.site_id is None:
+        lock_timeout, rows = sql.fetch_with_short_waits(_statement(OF_THIS_SITE, *sizes), values, LOCK_TIMEOUT_MS)
+    else:
+        lock_timeout, rows = "", sql.fetch_all(_statement(OF_ANOTHER_SITE, *sizes), values)
     now, limited, *judged = rows[0][:10]
-    device = _device(sign_in.user_id, *rows[0][10:13])
+    device = _device(sign_in, *rows[0][10:13])
     addresses = {email: bool(verified) for *_, email, verified in rows if email}
-    past = _past(judged, device, sign_in.user.last_login)
+    past = _past(judged, device, sign_in.user.last_login if sign_in.user else None)
     return SignInHistory(_time(now) or datetime.now(UTC), past, device, limited, addresses, lock_timeout)
 
 
-def _statement(networks: int) -> str:
+@lru_cache(maxsize=8)
+def _statement(owner: str, secrets: int, networks: int, days: int) -> str:
     return HISTORY_SQL.format(
-        since=sql.ago(settings.RETENTION_DAYS_SIGN_INS * DAY),
+        owner=owner,
+        since=sql.ago(days * DAY),
         now=sql.clock(),
         looked_at=LOOKED_AT,
         addresses=MAX_ADDRESSES,
+        secrets=", ".join(f"%(secret_{number})s" for number in range(secrets)),
         networks=", ".join(f"%(network_{number})s" for number in range(networks)),
     )
 
@@ -130,11 +143,11 @@ def _past(judged: list[Any], device: Device | None, last_login: datetime | None)
     )
 
 
-def _device(user_id: int, pk: int | None, first_at: Any, first_of_account: Any) -> Device | None:
+def _device(sign_in: SignIn, pk: int | None, first_at: Any, first_of_account: Any) -> Device | None:
     if pk is None:
         return None
     since = _time(first_at) or datetime.now(UTC)
-    known = Device(pk=pk, user_id=user_id, first_at=since, first_of_account=bool(first_of_account))
+    known = Device(pk=pk, user_id=sign_in.user_id, first_at=since, first_of_account=bool(first_of_account))
     known._state.adding = False
     return known
 

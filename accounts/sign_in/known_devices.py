@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.credentials import UNDO_DAYS
 from accounts.mail import user_agents
+from accounts.secrecy.hashes import keyed_hashes
 from accounts.user import User
 from jobs.core import sql
 
@@ -33,6 +34,12 @@ SECRET_BYTES = 18
 INSERT_DEVICE = """
 INSERT INTO accounts_device (user_id, browser, system, secret, first_of_account, first_at, last_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s)
+"""
+UPSERT_DEVICE = """
+INSERT INTO accounts_device (site_id, user_key, secret, browser, system, first_of_account, first_at, last_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (site_id, user_key, secret, browser, system) WHERE site_id IS NOT NULL
+DO UPDATE SET last_at = excluded.last_at
 """
 UPDATE_DEVICE = "UPDATE accounts_device SET last_at = %s WHERE id = %s"
 
@@ -104,6 +111,13 @@ def remember_device(device: Device, at: datetime) -> None:
     sql.execute(INSERT_DEVICE, [*families, device.secret, device.first_of_account, stored, stored])
 
 
+def remember_site_device(device: Device, at: datetime) -> None:
+    """Store a sign-in of another site's user from a device at a time."""
+    stored = connection.ops.adapt_datetimefield_value(at)
+    named = [device.site_id, device.user_key, device.secret, device.browser, device.system]
+    sql.execute(UPSERT_DEVICE, [*named, device.first_of_account, stored, stored])
+
+
 def forget_devices(device: Device) -> None:
     """Forget a device and all others of its user that look the same: the user cannot tell them apart."""
     Device.objects.filter(user_id=device.user_id, browser=device.browser, system=device.system).delete()
@@ -145,6 +159,16 @@ def read_secret(user: User, request: HttpRequest | None) -> str:
 def hash_secret(secret: str) -> str:
     """Return the hash of a secret that is stored; "" of none."""
     return hashlib.sha256(secret.encode()).hexdigest() if secret else ""
+
+
+def hash_device_id(site: int, user_key: str, device_id: str) -> list[str]:
+    """Return the hashes of the id that a site gave a device: with SECRET_KEY first, then with each of its fallbacks.
+
+    [""] for no id. Another user, and another site, has another hash of the same id.
+    """
+    if not device_id:
+        return [""]
+    return [digest.hex() for digest in keyed_hashes(DEVICE_SALT, f"{site}\0{user_key}\0{device_id}")]
 
 
 def find_device(user: User, request: HttpRequest) -> Device | None:

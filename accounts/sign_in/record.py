@@ -54,9 +54,9 @@ def _record(sign_in: SignIn, request: HttpRequest | None, *, enqueue: bool, flus
     """
     secret = known_devices.read_secret(sign_in.user, request)
     hashes = networks.hash_network(str(sign_in.user_id), sign_in.ip or "")
-    before = history.load_history(sign_in, known_devices.hash_secret(secret), hashes)
+    before = history.load_history(sign_in, [known_devices.hash_secret(secret)], hashes)
     sign_in.network = hashes[0]
-    _judge(sign_in, before, ratelimit.failures_before(request, sign_in.user))
+    judge(sign_in, before, ratelimit.failures_before(request, sign_in.user))
     device = _device(sign_in, request, before, secret)
     with sql.one_round_trip():
         sign_in.notice = _notify(sign_in, before, enqueue=enqueue)
@@ -67,8 +67,8 @@ def _record(sign_in: SignIn, request: HttpRequest | None, *, enqueue: bool, flus
     _mark(request, sign_in, device)
 
 
-def _judge(sign_in: SignIn, before: SignInHistory, failures: int) -> None:
-    """Write the verdict on the device and the signals into the sign-in."""
+def judge(sign_in: SignIn, before: SignInHistory, failures: int = 0) -> None:
+    """Write the verdict on the device and the signals into the sign-in. failures: wrong passwords before it."""
     past = before.past
     sign_in.at = before.now
     sign_in.new_device = risk.is_new_device(past)

@@ -10,7 +10,12 @@ def stored_id(source: str | None, job_id: str) -> str:
 
 def own_id(job: JobLog) -> str:
     """Return the id of a job in the form that its source uses."""
-    return job.job_id.removeprefix(stored_id(job.source, ""))
+    return own_form(job.source, job.job_id)
+
+
+def own_form(source: str, job_id: str) -> str:
+    """Return a stored id in the form that its source uses."""
+    return job_id.removeprefix(stored_id(source, ""))
 
 
 def _slug(source: str) -> str:

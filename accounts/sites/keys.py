@@ -23,6 +23,7 @@ from accounts.sites.site import Site
 from accounts.sites.validators import check_slug
 from accounts.user import User
 from jobs.core import audit
+from jobs.core.job import THIS_SITE
 
 KEY_TOKEN = re.compile(r"nk_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 NO_DIGEST = "0" * 64  # compared with when the key is unknown: the same work for every refusal
@@ -109,6 +110,11 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} (nk_{self.prefix}_…)"
+
+    def clean(self) -> None:
+        """Refuse a key of this site, whose jobs no client enqueues."""
+        if self.site.slug == THIS_SITE:
+            raise ValidationError(_("Choose another site: this one needs no key."), code="site")
 
     @property
     def usable(self) -> bool:

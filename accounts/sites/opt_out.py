@@ -1,21 +1,31 @@
-"""Users of other sites who turned their routine notices off. Nothing turns alerts off."""
+"""The link that turns the routine notices of another site's user off, and on again."""
 
-from django.db import models
-from django.db.models.functions import Now
-from django.utils.translation import gettext_lazy as _
+from uuid import UUID
 
-from accounts.sites.site import Site
+from accounts.links.address_links import UNSUBSCRIBE_SITE
+from accounts.sign_in.event import SignIn
+from accounts.suppression.opt_out import RoutineOptOut
 
 
-class RoutineOptOut(models.Model):
-    """A user of another site who wants no routine notices of its sign-ins."""
+def find_sign_in(token: str) -> SignIn | None:
+    """Return the sign-in whose notice had this link; None for a forged link, or when its data was deleted."""
+    target = UNSUBSCRIBE_SITE.read(token)
+    if target is None:
+        return None
+    found = SignIn.objects.select_related("site").filter(pk=UUID(int=target.number), site__isnull=False).first()
+    return found if found and target.find_address([found.email]) else None
 
-    site = models.ForeignKey(Site, models.CASCADE, related_name="+", verbose_name=_("site"))
-    user_key = models.CharField(_("user of the site"), max_length=128)
-    since = models.DateTimeField(_("since"), db_default=Now())
 
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["site", "user_key"], name="one_opt_out_a_user")]
+def is_off(sign_in: SignIn) -> bool:
+    """Return whether the user of a sign-in gets no routine notices."""
+    return RoutineOptOut.objects.filter(site=sign_in.site, user_key=sign_in.user_key).exists()
 
-    def __str__(self) -> str:
-        return f"{self.site_id} {self.pk}"
+
+def turn_off(sign_in: SignIn) -> None:
+    """Turn the routine notices of the user off."""
+    RoutineOptOut.objects.get_or_create(site=sign_in.site, user_key=sign_in.user_key)
+
+
+def turn_on(sign_in: SignIn) -> None:
+    """Turn the routine notices of the user on again."""
+    RoutineOptOut.objects.filter(site=sign_in.site, user_key=sign_in.user_key).delete()

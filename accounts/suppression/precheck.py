@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.mail.content import is_alert
 from accounts.suppression.entries import SuppressedAddress, SuppressionReason, hashes_of
+from accounts.suppression.opt_out import find_opted_out
 from jobs.core import sql
 from jobs.core.errors import ErrorClass, Failure
 from jobs.core.job import JobLog
@@ -20,16 +21,19 @@ ADVICE = (
     _("Emails to this address bounced or were marked as spam, so none are sent to it."),
     _("Discard the job. Or reactivate the address under Suppressed addresses, then replay the job."),
 )
+TURNED_OFF = Failure(ErrorClass.OBSOLETE, "Turned off", None, "the user turned routine notices off", "")
 
 
 def check_notices(jobs: list[JobLog]) -> dict[int, Failure]:
     """Return why notices of sign-ins must not be sent, by the job's primary key.
 
-    A complaint does not suppress an alert. It takes one query for each kind, and a second one on a hit.
+    A complaint does not suppress an alert. It takes one query for each kind, and a second one on a hit. A user of
+    another site may have turned routine notices off.
     """
     alerts = [job for job in jobs if is_alert(job.payload)]
     routine = [job for job in jobs if not is_alert(job.payload)]
-    return _suppressed(routine, spared=()) | _suppressed(alerts, spared=(SuppressionReason.COMPLAINED,))
+    off = {job.pk: TURNED_OFF for job in find_opted_out(routine)}
+    return off | _suppressed(routine, spared=()) | _suppressed(alerts, spared=(SuppressionReason.COMPLAINED,))
 
 
 def check_account_mails(jobs: list[JobLog]) -> dict[int, Failure]:

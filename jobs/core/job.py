@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from jobs.core import attempts, job_types, pauses, sql
-from jobs.core.errors import Failure
+from jobs.core.errors import ErrorClass, Failure
 from jobs.core.pauses import Lane
 from jobs.core.sql import from_now, statements
 
@@ -284,6 +284,13 @@ class JobLog(models.Model):
     def discard(self) -> bool:
         """Discard the job; False when it is running or settled."""
         return self._move(Q(status__in=[Status.DLQ, *WAITING]), status=Status.DISCARDED, processed_at=Now())
+
+    def insert_discarded(self, why: str) -> None:
+        """Insert a new job as discarded, with the reason as its error."""
+        self.status, self.error, self.error_class = Status.DISCARDED, why, ErrorClass.OBSOLETE
+        self.processed_at = Now()  # type: ignore[assignment]
+        self.expires_at = from_now(self.policy.lifetime)
+        self.save(force_insert=True)
 
     def cancel(self, why: str) -> bool:
         """Discard the job before it runs, with a reason; False when it is running or settled."""

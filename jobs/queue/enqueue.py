@@ -145,6 +145,16 @@ def enqueue_jobs(jobs: Sequence[JobLog], limits: Limits | None = None) -> list[R
     return refused
 
 
+def write_discarded(job: JobLog, why: str) -> JobLog:
+    """Write a job that has nothing to do, and return it: its id is used, and `why` is its error.
+
+    Raises IntegrityError when its id is used already.
+    """
+    job.insert_discarded(why)
+    log.info("job discarded", job_id=job.job_id, job_type=job.job_type, source=job.source)
+    return job
+
+
 def _send_messages(jobs: Sequence[JobLog]) -> None:
     """Send the first message of each job, in its transaction; the message of a scheduled job is visible when due."""
     scheduled = [job for job in jobs if isinstance(job.run_at, datetime)]

@@ -40,6 +40,13 @@ def caller_of(request: HttpRequest) -> Caller:
     return request.auth  # type: ignore[attr-defined]
 
 
+def site_of(caller: Caller) -> Site:
+    """Return the site of the caller's key. Raise Problem for staff, who belong to none."""
+    if caller.site is None:
+        raise Problem("forbidden", "Only the key of a site may do this.")
+    return caller.site
+
+
 class BearerKey(HttpBearer):
     """Accepts a valid key with one of the scopes.
 

@@ -8,12 +8,13 @@ from ninja import Header, Router, Status
 
 from accounts.sites.job_ids import own_id
 from accounts.sites.keys import Scope
-from accounts.sites.sign_ins import SiteSignIn, enqueue_site_notice, may_be_notice_of
+from accounts.sites.sign_ins import SiteSignIn, may_be_notice_of, record_site_sign_in
+from accounts.sites.site import Site
 from jobs.core.job import WAITING, JobLog
 from jobs.queue.cancel import cancel
 from jobs.queue.enqueue import Duplicate, RateLimited
 from notifier.api import fields, schemas
-from notifier.api.auth import BearerKey, caller_of, refuse
+from notifier.api.auth import BearerKey, Caller, caller_of, refuse, site_of
 from notifier.api.operations import JobId, error_responses, find_job, id_for, state_for
 from notifier.api.problems import Problem
 
@@ -31,7 +32,7 @@ IdempotencyKey = Annotated[
 @router.post(
     "/signin-notification",
     auth=[BearerKey(Scope.ENQUEUE), refuse],
-    response={202: schemas.JobState, **error_responses(400, 409, 411, 413, 415, 422)},
+    response={202: schemas.Accepted, **error_responses(400, 409, 411, 413, 415, 422)},
     by_alias=True,
     operation_id="enqueueSignInNotification",
     summary="Enqueue a sign-in notification",
@@ -54,14 +55,21 @@ def enqueue(
     job_id = _one_id(given.pop("job_id"), idempotency_key)
     sign_in = SiteSignIn(**given)
     try:
-        job = enqueue_site_notice(sign_in, source=str(caller.source), job_id=job_id)
+        job = record_site_sign_in(sign_in, site_of(caller), job_id=job_id)
     except Duplicate as duplicate:
-        job = _repeated(duplicate.job, sign_in, with_key=idempotency_key is not None)
+        job = _repeated(duplicate.job, sign_in, site_of(caller), with_key=idempotency_key is not None)
         response["Idempotency-Replayed"] = "true"
     except RateLimited as limit:
         raise Problem("too-many-notices", retry_after=limit.retry_after) from None
     response["Location"] = reverse("api:read_job", args=[own_id(job)])
-    return Status(202, state_for(job, caller))
+    return Status(202, _accepted(job, caller))
+
+
+def _accepted(job: JobLog, caller: Caller) -> schemas.Accepted:
+    """Return the body of a 202: the job, and the verdict on the sign-in."""
+    payload = job.payload
+    verdict = {"new_device": payload.get("newDevice") is True, "signals": list(payload.get("signals") or ())}
+    return schemas.Accepted(job_id=id_for(job, caller), status=job.status, **verdict)
 
 
 def _one_id(job_id: str | None, key: str | None) -> str | None:
@@ -73,7 +81,7 @@ def _one_id(job_id: str | None, key: str | None) -> str | None:
     return key or job_id
 
 
-def _repeated(job: JobLog, sign_in: SiteSignIn, *, with_key: bool) -> JobLog:
+def _repeated(job: JobLog, sign_in: SiteSignIn, site: Site, *, with_key: bool) -> JobLog:
     """Return the job that a request with an Idempotency-Key repeats. Raise the 409 without one.
 
     Raise the 422 when the job is another user's, or of another request, so that no notice was sent.
@@ -82,7 +90,7 @@ def _repeated(job: JobLog, sign_in: SiteSignIn, *, with_key: bool) -> JobLog:
         raise Problem("job-id-of-another-user", jobId=own_id(job))
     if not with_key:
         raise Problem("duplicate-job", jobId=own_id(job), status=job.status)
-    if not may_be_notice_of(job, sign_in):
+    if not may_be_notice_of(job, sign_in, site):
         raise Problem("idempotency-key-reused", jobId=own_id(job))
     return job
 

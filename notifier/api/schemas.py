@@ -69,6 +69,13 @@ class SignInNotification(RequestBody):
             description="IANA name, old or new. The email gives times in this zone; in the site's for an unknown one."
         ),
     ] = None
+    device_id: Annotated[
+        Annotated[str, Field(min_length=1, max_length=128, pattern=fields.NO_CONTROLS)] | None,
+        Field(
+            description="Your own id of the browser, for example from a cookie: a known one makes no alert. "
+            "Only a keyed hash is stored."
+        ),
+    ] = None
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -84,6 +91,7 @@ class SignInNotification(RequestBody):
                     "jobId": "shop-signin-7f3a",
                     "locale": "mn",
                     "timezone": "Asia/Ulaanbaatar",
+                    "deviceId": "d7c0e1f2-4a0b-4a53-9c0e-1f2d7c0e1f2d",
                 }
             ]
         }
@@ -141,6 +149,16 @@ class JobState(ResponseBody):
 
     job_id: str
     status: Annotated[str, Field(json_schema_extra={"enum": Status.values})]
+
+
+class Accepted(JobState):
+    """A notice that was accepted, and the verdict on its sign-in."""
+
+    new_device: Annotated[bool, Field(description="Whether the user has not signed in from this device before.")]
+    signals: Annotated[
+        list[Literal["new_country", "after_failures", "long_absence", "two_countries"]],
+        Field(description="What is unusual about the sign-in."),
+    ]
 
 
 class Job(JobState):

@@ -16,7 +16,8 @@ from accounts.factors import authenticators
 from accounts.mail import dispute_links
 from accounts.secrecy import vault
 from accounts.sign_in.event import SignIn
-from accounts.sites.sign_ins import SiteSignIn, enqueue_site_notice
+from accounts.sites.sign_ins import SiteSignIn, record_site_sign_in
+from accounts.sites.site import Site
 from accounts.suppression import entries, precheck
 from accounts.suppression.entries import SuppressedAddress
 from jobs.brokers import django_q
@@ -166,7 +167,8 @@ def test_a_message_that_waits_is_still_read(rotate):
 
 def test_a_site_that_repeats_a_post_sends_no_second_notice(rotate):
     posted = SiteSignIn("7", "u@example.mn", "U", "password", "", "", timezone.now().isoformat(), None, None)
-    enqueue_site_notice(posted, source="shop")
+    site = Site.objects.find_or_make("shop", who="tests")
+    record_site_sign_in(posted, site)
     rotate()
     with pytest.raises(Duplicate):
-        enqueue_site_notice(posted, source="shop")
+        record_site_sign_in(posted, site)

@@ -61,7 +61,7 @@ def test_the_number_of_statements_is_fixed_however_much_there_is(bat):
 def test_what_is_known_of_earlier_sign_ins_is_one_query(bat, django_assert_num_queries):
     record.record_sign_in(bat, a_request())
     with transaction.atomic(), django_assert_num_queries(1):
-        assert history.load_history(SignIn(user=bat, email=bat.email), "", [""]).past.seen
+        assert history.load_history(SignIn(user=bat, email=bat.email), [""], [""]).past.seen
 
 
 def test_the_commit_leaves_the_wait_for_the_disk_to_that_of_the_session(bat):

@@ -4,7 +4,7 @@ PostgreSQL is the database of production. SQLite serves a first look and the qui
 statements need no locks. Statements on django-q2's table of messages are with its internals: jobs/brokers/django_q.py.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -135,7 +135,7 @@ def fetch_limited(milliseconds: int, statement: str, values: Sequence[Any]) -> t
         return cursor.fetchone()
 
 
-def fetch_all(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+def fetch_all(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Execute a statement and return its rows."""
     with connection.cursor() as cursor:
         cursor.execute(statement, values)

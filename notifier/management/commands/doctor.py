@@ -6,13 +6,14 @@ import uuid
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.core.validators import validate_email
 from django.db import Error
 from django.utils import timezone
 
-from accounts.sites.sign_ins import SiteSignIn, enqueue_site_notice
+from accounts.notices.sign_in import SignInNotice, enqueue_for_site
 from jobs.core.job import JobLog, Status
 from notifier.ops import doctor
 from notifier.ops.checks.findings import Finding, Verdict
@@ -56,19 +57,20 @@ def send_notice(address: str) -> Finding:
         validate_email(address)
     except ValidationError:
         raise CommandError("--send needs a valid email address") from None
-    invented = SiteSignIn(
+    invented = SignInNotice(
         user_id=f"doctor-{uuid.uuid4()}",
         email=address,
         name="Doctor",
         provider="doctor",
         ip_address="",
-        user_agent="",
+        browser="",
+        system="",
         timestamp=timezone.now().isoformat(),
-        locale=None,
-        timezone=None,
+        locale=settings.LANGUAGE_CODE,
+        timezone=settings.TIME_ZONE,
     )
     try:
-        job = enqueue_site_notice(invented, source="doctor")
+        job = enqueue_for_site(invented, job_id=f"doctor:{uuid.uuid4()}", source="doctor", per_hour=None)
         return _wait(job)
     except Error as away:
         return Finding("send", Verdict.FAULT, f"the notice could not be enqueued ({type(away).__name__})", "see above")
