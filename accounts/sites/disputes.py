@@ -105,6 +105,7 @@ def _email_support(sign_in: SignIn) -> None:
         "site": site.brand.stored,
         "locale": site.language or sign_in.language,
         "at": sign_in.at.isoformat(),
+        "userId": sign_in.user_key,
         "account": sign_in.user_key,
         "device": user_agents.device_name(sign_in.browser, sign_in.system),
     }

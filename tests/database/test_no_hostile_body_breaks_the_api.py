@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from jobs.core.job import JobLog
+from jobs.core.job import JobLog, Status
 from tests.support import api_client
 from tests.support.hostile_bodies import hostile
 from tests.support.live_site import LiveSite
@@ -37,7 +37,9 @@ def test_thousands_of_hostile_bodies_make_no_error_of_ours_and_no_half_job(clien
             assert answer.json()["type"].startswith("urn:notifier:problem:")
     assert sum(seen.values()) == BODIES
     assert seen[400] > BODIES / 2
-    assert JobLog.objects.count() == OrmQ.objects.count() == seen[202] > 0
+    written = JobLog.objects.exclude(status=Status.DISCARDED)  # alerts above the limit are in a summary
+    assert written.count() == OrmQ.objects.count() > 0
+    assert JobLog.objects.count() == seen[202]
 
 
 @pytest.mark.django_db
