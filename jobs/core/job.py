@@ -223,6 +223,7 @@ class JobLog(models.Model):
             models.Index(fields=["lease_until"], name="job_processing", condition=Q(status="processing")),
             models.Index(fields=["processed_at"], name="job_completed", condition=Q(status="completed")),
             models.Index(fields=["processed_at", "id"], name="job_dlq", condition=Q(status="dlq")),
+            models.Index(fields=["source", "-id"], name="job_of_a_site", condition=~Q(source=THIS_SITE)),
             # The operators' lists, newest first. They hold few rows, and no write while everything works.
             models.Index(fields=["id"], name="job_wrong", condition=Q(status__in=["failed", "dlq"])),
             models.Index(fields=["id"], name="job_discarded", condition=Q(status="discarded")),

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from ninja import Header, Router, Status
+from ninja import Header, Query, Router, Status
+from pydantic import ValidationError
 
 from accounts.sites.job_ids import own_id
 from accounts.sites.keys import Scope
@@ -16,7 +17,9 @@ from jobs.queue.enqueue import Duplicate, RateLimited
 from notifier.api import fields, schemas
 from notifier.api.auth import BearerKey, Caller, caller_of, refuse, site_of
 from notifier.api.operations import JobId, error_responses, find_job, id_for, state_for
+from notifier.api.paging import newest_of
 from notifier.api.problems import Problem
+from notifier.api.waiting import LONGEST, wait_for_end
 
 router = Router(tags=["Jobs"])
 IdempotencyKey = Annotated[
@@ -25,6 +28,16 @@ IdempotencyKey = Annotated[
         alias=fields.IDEMPOTENCY_HEADER,
         pattern=fields.IDEMPOTENCY_KEY,
         description="Another name for jobId: 1 to 128 of A-Z a-z 0-9 . _ : -, with or without quotation marks.",
+    ),
+]
+
+Wait = Annotated[
+    int,
+    Query(
+        ge=0,
+        le=LONGEST,
+        description="Seconds to wait for the job to end. The response may come earlier: in each web process only one "
+        "request waits at a time.",
     ),
 ]
 
@@ -51,18 +64,62 @@ def enqueue(
     with Idempotency-Replayed, and 422 also means that the body differs from that of the first request.
     """
     caller = caller_of(request)
+    job, repeated = _record(notification, caller, idempotency_key)
+    if repeated:
+        response["Idempotency-Replayed"] = "true"
+    response["Location"] = reverse("api:read_job", args=[own_id(job)])
+    return Status(202, _accepted(job, caller))
+
+
+@router.post(
+    "/signin-notification/batch",
+    auth=[BearerKey(Scope.ENQUEUE), refuse],
+    response={200: schemas.BatchResults, **error_responses(400, 411, 413, 415)},
+    by_alias=True,
+    operation_id="enqueueSignInNotifications",
+    summary="Enqueue up to 100 sign-in notifications",
+)
+def enqueue_batch(request: HttpRequest, batch: schemas.Batch) -> Any:
+    """Each item is handled like a request of its own, and its result has the status and the body of the response.
+
+    So an invalid item refuses no other one. The items count as one request of the key for each.
+    """
+    caller = caller_of(request)
+    return schemas.BatchResults(items=[_item_result(item, caller) for item in batch.items])
+
+
+def _item_result(item: dict[str, Any], caller: Caller) -> schemas.BatchResult:
+    try:
+        job, _repeated = _record(_validated(item), caller, None)
+        body = _accepted(job, caller).model_dump(by_alias=True)
+        return schemas.BatchResult(status=202, body=body)
+    except Problem as problem:
+        return schemas.BatchResult(status=problem.status, body=problem.body)
+
+
+def _validated(item: dict[str, Any]) -> schemas.SignInNotification:
+    """Return the notification of an item. Raise Problem, as for a request, when it is invalid."""
+    try:
+        return schemas.SignInNotification.model_validate(item)
+    except ValidationError as invalid:
+        located = [{**error, "loc": ("item", *error["loc"])} for error in invalid.errors()]
+        raise Problem("invalid-fields", errors=fields.field_errors(located)) from None
+
+
+def _record(
+    notification: schemas.SignInNotification, caller: Caller, idempotency_key: str | None
+) -> tuple[JobLog, bool]:
+    """Record a sign-in; return the job of its notice, and whether a repeated request had made it. Raise Problem."""
     given = notification.model_dump()
     job_id = _one_id(given.pop("job_id"), idempotency_key)
     sign_in = SiteSignIn(**given)
     try:
-        job = record_site_sign_in(sign_in, site_of(caller), job_id=job_id)
+        return record_site_sign_in(sign_in, site_of(caller), job_id=job_id), False
     except Duplicate as duplicate:
-        job = _repeated(duplicate.job, sign_in, site_of(caller), with_key=idempotency_key is not None)
-        response["Idempotency-Replayed"] = "true"
+        with_key = idempotency_key is not None
+        return _repeated(duplicate.job, sign_in, site_of(caller), with_key=with_key), True
     except RateLimited as limit:
         raise Problem("too-many-notices", retry_after=limit.retry_after) from None
-    response["Location"] = reverse("api:read_job", args=[own_id(job)])
-    return Status(202, _accepted(job, caller))
 
 
 def _accepted(job: JobLog, caller: Caller) -> schemas.Accepted:
@@ -96,6 +153,23 @@ def _repeated(job: JobLog, sign_in: SiteSignIn, site: Site, *, with_key: bool) -
 
 
 @router.get(
+    "",
+    auth=[BearerKey(Scope.READ, Scope.ADMIN), refuse],
+    response={200: schemas.Jobs, **error_responses(400)},
+    by_alias=True,
+    operation_id="listJobs",
+    summary="List jobs",
+)
+def list_jobs(request: HttpRequest, query: Query[schemas.JobQuery]) -> Any:
+    """The jobs of the key's site, the latest first. For the next page, send nextCursor as cursor."""
+    caller = caller_of(request)
+    own = JobLog.objects.filter(source=site_of(caller).slug)
+    wanted = own.filter(status=query.status) if query.status else own
+    found, next_cursor = newest_of(wanted, query.cursor, query.limit)
+    return schemas.Jobs(items=[_body(job, caller) for job in found], next_cursor=next_cursor)
+
+
+@router.get(
     "/{jobId}",
     auth=[BearerKey(Scope.READ, Scope.ADMIN), refuse],
     response={200: schemas.Job, **error_responses(404)},
@@ -103,10 +177,13 @@ def _repeated(job: JobLog, sign_in: SiteSignIn, site: Site, *, with_key: bool) -
     operation_id="readJob",
     summary="Read a job",
 )
-def read_job(request: HttpRequest, job_id: JobId) -> Any:
-    """A key may read the jobs of its own name. With the scope admin, it may read every job."""
+def read_job(request: HttpRequest, job_id: JobId, wait: Wait = 0) -> Any:
+    """A key may read the jobs of its own site. With the scope admin, it may read every job."""
     caller = caller_of(request)
-    job = find_job(job_id, caller)
+    return _body(wait_for_end(find_job(job_id, caller), wait), caller)
+
+
+def _body(job: JobLog, caller: Caller) -> schemas.Job:
     return schemas.Job(
         job_id=id_for(job, caller),
         job_type=job.job_type,
@@ -129,7 +206,7 @@ def read_job(request: HttpRequest, job_id: JobId) -> Any:
     summary="Cancel a job that waits",
 )
 def cancel_job(request: HttpRequest, job_id: JobId) -> Any:
-    """The job is discarded, if it waits for its first or next attempt. A key may cancel the jobs of its own name."""
+    """The job is discarded, if it waits for its first or next attempt. A key may cancel the jobs of its own site."""
     caller = caller_of(request)
     job = find_job(job_id, caller)
     if job.source != caller.source:

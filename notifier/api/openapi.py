@@ -16,6 +16,7 @@ OPERATION_PROBLEMS = {
         422: ["job-id-of-another-user", "idempotency-key-reused"],
         429: ["too-many-notices"],
     },
+    "listJobs": {400: ["invalid-fields", "invalid-cursor"]},
     "cancelJob": {409: ["not-waiting"]},
     "replayDeadLetter": {409: ["not-a-dead-letter"]},
     "discardDeadLetter": {409: ["not-a-dead-letter"]},
@@ -26,6 +27,7 @@ LINKS = {
         "readJob": "$response.body#/jobId",
         "cancelJob": "$response.body#/jobId",
     },
+    ("listJobs", 200): {"readJob": "$response.body#/items/0/jobId"},
     ("listDeadLetters", 200): {
         "replayDeadLetter": "$response.body#/items/0/jobId",
         "discardDeadLetter": "$response.body#/items/0/jobId",

@@ -59,13 +59,22 @@ class Problem(Exception):
         super().__init__(kind)
         self.kind, self.detail, self.retry_after, self.members = kind, detail, retry_after, members
 
+    @property
+    def status(self) -> int:
+        """Return the HTTP status."""
+        return KINDS[self.kind][0]
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """Return the problem details."""
+        status, title = KINDS[self.kind]
+        detail = {"detail": self.detail} if self.detail else {}
+        return {"type": TYPE_PREFIX + self.kind, "title": title, "status": status, **detail, **self.members}
+
     def response(self) -> HttpResponse:
         """Return the HTTP response."""
-        status, title = KINDS[self.kind]
-        body = {"type": TYPE_PREFIX + self.kind, "title": title, "status": status}
-        if self.detail:
-            body["detail"] = self.detail
-        response = JsonResponse({**body, **self.members}, status=status, content_type=MEDIA_TYPE)
+        status = self.status
+        response = JsonResponse(self.body, status=status, content_type=MEDIA_TYPE)
         if self.retry_after is not None:
             response["Retry-After"] = str(self.retry_after)
         if status == 401:

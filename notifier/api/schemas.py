@@ -1,7 +1,7 @@
 """Requests and responses of the API as pydantic models; the OpenAPI document is made from them."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
@@ -20,6 +20,13 @@ JOB_TYPE = r"^[A-Za-z0-9._-]{1,64}$"
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
 LIMIT = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE}, {"type": "string", "maxLength": 0}]}
+Limit = Annotated[
+    int,
+    Field(ge=1, le=MAX_PAGE_SIZE),
+    BeforeValidator(lambda value: value or PAGE_SIZE),
+    WithJsonSchema(LIMIT),
+]
+MAX_BATCH = 100
 Reason = Literal["exhausted", "permanent", "poison", "expired", "suppressed"]
 
 
@@ -98,6 +105,29 @@ class SignInNotification(RequestBody):
     )
 
 
+class Batch(RequestBody):
+    """Several sign-ins at the calling site."""
+
+    items: Annotated[
+        list[dict[str, Any]],
+        Field(
+            min_length=1,
+            max_length=MAX_BATCH,
+            json_schema_extra={"items": {"$ref": "#/components/schemas/SignInNotification"}},
+        ),
+    ]
+
+
+class JobQuery(BaseModel):
+    """The query string of the list of jobs. An empty value counts as missing."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    status: Literal["", "enqueued", "processing", "completed", "failed", "dlq", "discarded"] = ""
+    cursor: Annotated[str, Field(max_length=200, description="nextCursor of the previous page.")] = ""
+    limit: Limit = PAGE_SIZE
+
+
 class DeadLetterFilter(RequestBody):
     """Which dead letters to replay. An empty filter matches all of them."""
 
@@ -126,12 +156,7 @@ class DeadLetterQuery(BaseModel):
     error_class: Annotated[str, Field(pattern=r"^[a-z]{0,16}$")] = ""
     job_type: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
     cursor: Annotated[str, Field(max_length=200, description="nextCursor of the previous page.")] = ""
-    limit: Annotated[
-        int,
-        Field(ge=1, le=MAX_PAGE_SIZE),
-        BeforeValidator(lambda value: value or PAGE_SIZE),
-        WithJsonSchema(LIMIT),
-    ] = PAGE_SIZE
+    limit: Limit = PAGE_SIZE
 
     def criteria(self) -> JobCriteria:
         """Return the criteria that the filters mean."""
@@ -171,6 +196,26 @@ class Job(JobState):
     next_attempt_at: datetime | None
     processed_at: datetime | None
     error: str | None
+
+
+class Jobs(ResponseBody):
+    """One page of jobs."""
+
+    items: list[Job]
+    next_cursor: str | None
+
+
+class BatchResult(ResponseBody):
+    """The result of one item of a batch."""
+
+    status: Annotated[int, Field(description="202, 400, 409, 422 or 429, as for a request of its own.")]
+    body: Annotated[dict[str, Any], Field(description="The body of that response.")]
+
+
+class BatchResults(ResponseBody):
+    """The results of a batch, in the order of its items."""
+
+    items: list[BatchResult]
 
 
 class DeadLetter(JobState):

@@ -1,7 +1,7 @@
 """A sign-in on another site: the verdict, the notice in that site's name, the button, and the opt-out."""
 
 import re
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import timedelta
 from email import message_from_bytes, policy
 from urllib.parse import urlsplit
@@ -340,3 +340,54 @@ def test_a_users_data_of_one_site_is_erased_by_its_key(shop):
     assert job.status == Status.DISCARDED
     assert not job.payload
     assert SignIn.objects.filter(user_key="43").exists()
+
+
+def test_a_batch_has_a_result_for_each_item_in_order(shop):
+    items = [notification(jobId="a"), notification(jobId="a"), {"userId": 7}, notification(jobId="b", userId="43")]
+    response = post(Client(), {"items": items}, shop.token, "/api/jobs/signin-notification/batch")
+    assert response.status_code == 200
+    results = response.json()["items"]
+    assert [result["status"] for result in results] == [202, 409, 400, 202]
+    assert results[0]["body"]["jobId"] == "a"
+    assert {error["field"] for error in results[2]["body"]["errors"]} >= {"userId", "email"}
+    for wrong in ({"items": []}, {"items": [{}] * 101}, {}, {"items": 7}, []):
+        assert post(Client(), wrong, shop.token, "/api/jobs/signin-notification/batch").status_code == 400
+
+
+def test_a_site_lists_its_own_jobs_page_by_page(shop):
+    other = ApiKey.objects.make("other", ["enqueue", "read"], who="tests")
+    for number in range(3):
+        accepted(shop, jobId=f"j{number}", userId=str(number))
+    assert post(Client(), notification(), other).status_code == 202
+    headers = {"Authorization": f"Bearer {shop.token}"}
+    first = Client().get("/api/jobs?limit=2", headers=headers).json()
+    assert [item["jobId"] for item in first["items"]] == ["j2", "j1"]
+    second = Client().get("/api/jobs", {"limit": 2, "cursor": first["nextCursor"]}, headers=headers).json()
+    assert [item["jobId"] for item in second["items"]] == ["j0"]
+    assert second["nextCursor"] is None
+    assert Client().get("/api/jobs?status=dlq", headers=headers).json()["items"] == []
+    for wrong in ("status=x", "cursor=x", "limit=0x"):
+        assert Client().get(f"/api/jobs?{wrong}", headers=headers).status_code == 400
+    dead = Client().get("/api/admin/dlq", {"cursor": first["nextCursor"]}, headers=headers)
+    assert dead.status_code == 400, "a cursor of another list"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_read_waits_for_the_end_and_only_one_of_a_process_does(shop):
+    accepted(shop, jobId="a")
+    headers = {"Authorization": f"Bearer {shop.token}"}
+
+    def read(_):
+        try:
+            return Client().get("/api/jobs/a?wait=20", headers=headers).json()["status"]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        reads = [threads.submit(read, number) for number in range(2)]
+        early = wait(reads, return_when=FIRST_COMPLETED).done.pop()
+        assert early.result() == "enqueued"
+        JobLog.objects.get().cancel("a test")
+        assert {one.result() for one in reads} == {"enqueued", "discarded"}
+    for wrong in ("21", "-1", "x"):
+        assert Client().get(f"/api/jobs/a?wait={wrong}", headers=headers).status_code == 400
