@@ -46,16 +46,11 @@ class Brand:
     @classmethod
     def of_payload(cls, payload: dict[str, Any]) -> Self:
         """Return the brand that a job's payload carries as `site`; that of this site without one."""
-        match payload.get("site"):
-            case {"name": str()} as stored:
-                types = {"name": str, "test_mode": bool}
-                usable = {
-                    name: value
-                    for name, value in stored.items()
-                    if name in cls.__dataclass_fields__ and name != "own" and isinstance(value, types.get(name, str))
-                }
-                return cls(**usable)
-        return cls.of_this_site()
+        stored = payload.get("site")
+        if not isinstance(stored, dict) or not isinstance(stored.get("name"), str):
+            return cls.of_this_site()
+        types = {name: bool if name == "test_mode" else str for name in cls.__dataclass_fields__ if name != "own"}
+        return cls(**{name: stored[name] for name, kind in types.items() if isinstance(stored.get(name), kind)})
 
     @staticmethod
     def default_sender(name: str) -> str:

@@ -191,6 +191,10 @@ def _lost_factor_link(person: User | None, payload: dict[str, Any]) -> str | Non
     return address_links.LOST_FACTOR.make(person.pk, payload["email"]) if person else None
 
 
+def _no_link(_person: User | None, _payload: dict[str, Any]) -> str:
+    return ""
+
+
 LINKS = {
     "confirm_address": _confirm_link,
     "password_reset": _reset_link,
@@ -204,5 +208,5 @@ LINKS = {
     "sign_in_digest": _dispute_link,
     "dispute_alert": _admin_link,
     "dispute_alert_digest": _disputes_link,
-    "site_dispute": lambda _person, _payload: "",
+    "site_dispute": _no_link,
 }

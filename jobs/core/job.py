@@ -289,7 +289,7 @@ class JobLog(models.Model):
     def insert_discarded(self, why: str) -> None:
         """Insert a new job as discarded, with the reason as its error."""
         self.status, self.error, self.error_class = Status.DISCARDED, why, ErrorClass.OBSOLETE
-        self.processed_at = Now()  # type: ignore[assignment]
+        self.processed_at = Now()
         self.expires_at = from_now(self.policy.lifetime)
         self.save(force_insert=True)
 

@@ -124,9 +124,12 @@ def _record(
 
 def _accepted(job: JobLog, caller: Caller) -> schemas.Accepted:
     """Return the body of a 202: the job, and the verdict on the sign-in."""
-    payload = job.payload
-    verdict = {"new_device": payload.get("newDevice") is True, "signals": list(payload.get("signals") or ())}
-    return schemas.Accepted(job_id=id_for(job, caller), status=job.status, **verdict)
+    return schemas.Accepted(
+        job_id=id_for(job, caller),
+        status=job.status,
+        new_device=job.payload.get("newDevice") is True,
+        signals=list(job.payload.get("signals") or ()),
+    )
 
 
 def _one_id(job_id: str | None, key: str | None) -> str | None:
