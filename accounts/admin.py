@@ -180,19 +180,28 @@ def _other_sites(request: HttpRequest) -> bool:
 
 @admin.register(SignIn)
 class SignInAdmin(admin.ModelAdmin):
-    list_display = ["when", "user", "ways", "device", "ip", "new_device", "unusual", "notice_now", "disputed"]
+    list_display = ["when", "whose", "ways", "device", "ip", "new_device", "unusual", "notice_now", "disputed"]
     exclude = ["signals", "notice"]
     readonly_fields = ["unusual", "notice_now"]
-    list_filter = ["method", "new_device", "notice", ("disputed_at", admin.EmptyFieldListFilter)]
-    list_select_related = ["user"]
-    search_fields = ["user__username", "user__email", "ip"]
-    search_help_text = _("user name, email address or IP address")
+    list_filter = ["new_device", "notice", "site", ("disputed_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["user", "site"]
+    search_fields = ["user__username", "user__email", "user_key", "ip"]
+    search_help_text = _("user name, email address, user of a site or IP address")
     ordering = ["-at"]
     show_full_result_count = False
 
     @admin.display(description=_("at"), ordering="at")
     def when(self, sign_in: SignIn) -> str:
         return dates.format_minute(sign_in.at)
+
+    @admin.display(description=_("account"), ordering="user")
+    def whose(self, sign_in: SignIn) -> str:
+        """Return the account; of another site the site and its user."""
+        return f"{sign_in.site}: {sign_in.user_key}" if sign_in.site_id else str(sign_in.user)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Allow the links to the sign-ins of one user of a site."""
+        return lookup in ("site__slug", "user_key") or super().lookup_allowed(lookup, value, request)
 
     @admin.display(description=_("method"), ordering="method")
     def ways(self, sign_in: SignIn) -> str:

@@ -130,10 +130,9 @@ def preview(job: JobLog, language: str) -> tuple[str, str, str]:
 
 
 def sign_ins_page(job: JobLog) -> str:
-    """Return the admin's list of the sign-ins of the job's user.
-
-    Return "" for a user of another site.
-    """
+    """Return the admin's list of the sign-ins of the job's user; "" for a job that names no sign-in."""
     if not job.payload.get("signInId"):
         return ""
-    return f"{reverse('admin:accounts_signin_changelist')}?{urlencode({'user__id__exact': job.user_id})}"
+    of_site = {"site__slug": job.source, "user_key": job.user_id}
+    wanted = of_site if job.source != THIS_SITE else {"user__id__exact": job.user_id}
+    return f"{reverse('admin:accounts_signin_changelist')}?{urlencode(wanted)}"
