@@ -183,7 +183,7 @@ class SignInAdmin(admin.ModelAdmin):
     list_display = ["when", "whose", "ways", "device", "ip", "new_device", "unusual", "notice_now", "disputed"]
     exclude = ["signals", "notice"]
     readonly_fields = ["unusual", "notice_now"]
-    list_filter = ["new_device", "notice", "site", ("disputed_at", admin.EmptyFieldListFilter)]
+    list_filter = ["method", "new_device", "notice", ("disputed_at", admin.EmptyFieldListFilter)]
     list_select_related = ["user", "site"]
     search_fields = ["user__username", "user__email", "user_key", "ip"]
     search_help_text = _("user name, email address, user of a site or IP address")

@@ -243,6 +243,11 @@ def _method(provider: object) -> tuple[str, str]:
     return defang(name), ""
 
 
+def describe_method(provider: str) -> str:
+    """Return how a user of another site signed in, in words, in the active language."""
+    return _method(provider)[0]
+
+
 def _ip(value: object) -> str:
     """Return the IP address in its usual form.
 

@@ -131,7 +131,7 @@ class SignIn(Disputable):
     @property
     def ways(self) -> str:
         """Return how the user signed in, in words: "password and code"."""
-        method = str(self.get_method_display())
+        method = content.describe_method(self.method) if self.site_id else str(self.get_method_display())
         if not self.second_factor:
             return method
         return _("%(method)s and %(factor)s") % {"method": method, "factor": self.get_second_factor_display()}

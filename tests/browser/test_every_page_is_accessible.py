@@ -60,6 +60,20 @@ ASK = (
     "request = flow.ask(user, '{}', since=timezone.now());"
     "print(UNSUBSCRIBE.make(user.pk, user.email), CANCEL.make(request.pk, user.email))"
 )
+SITE_SIGN_IN = """
+from django.utils import timezone
+from accounts.links.address_links import UNSUBSCRIBE_SITE
+from accounts.mail import dispute_links
+from accounts.sign_in.event import SignIn
+from accounts.sites.sign_ins import SiteSignIn, record_site_sign_in
+from accounts.sites.site import Site
+shop, _ = Site.objects.get_or_create(slug="shop", defaults=dict(name="Mountain Shop", url="https://shop.example",
+    secure_url="https://shop.example/security", support_email="help@shop.example", colour="#0055aa"))
+posted = SiteSignIn("42", "bat@example.mn", "Bat", "google", "", "", timezone.now().isoformat(), "{}", None)
+job = record_site_sign_in(posted, shop)
+sign_in = SignIn.objects.get(pk=job.payload["signInId"])
+print(dispute_links.dispute_link(sign_in.pk, sign_in.email), UNSUBSCRIBE_SITE.make(sign_in.pk.int, sign_in.email))
+"""
 SIGN_INS = (
     "INSERT INTO accounts_signin (id, at, user_id, method, ip, browser, system, email, language, time_zone, new_device,"
     " more_sign_ins, notice, dispute_pending, vouched) SELECT gen_random_uuid(), now() - n * interval '3 hours', id,"
@@ -198,6 +212,32 @@ def test_the_pages_of_the_links_in_emails(page, site, kind):
     page.locator("main button").click()
     examine(page, "notices are off")
     assert site.sql("SELECT notify_sign_ins FROM accounts_user WHERE username = 'bat'") == [(False,)]
+    assert complaints == []
+
+
+def test_the_pages_of_another_site(page, site):
+    language = "en" if page.evaluate("navigator.language").startswith("en") else "mn"
+    dispute, off = site.manage("shell", "-v0", "-c", SITE_SIGN_IN.format(language)).split()
+    complaints = listen(page)
+    for url in (off, dispute):
+        page.goto(url)
+        examine(page, url)
+        assert "Mountain Shop" in page.title()
+    page.evaluate("document.querySelector('main form').noValidate = true")
+    page.locator("main form button.main").click()
+    examine(page, "no answer")
+    page.locator("#answer_me").check()
+    page.locator("main form button.main").click()
+    examine(page, "thanks")
+    page.goto(dispute)
+    page.locator("#answer_not_me").check()
+    page.locator("main form button.main").click()
+    examine(page, "disputed")
+    assert page.get_by_role("link", name="Mountain Shop").count() == 2
+    page.goto(off)
+    page.locator("main form button").click()
+    examine(page, "turned off")
+    assert page.locator("html").get_attribute("lang") == language
     assert complaints == []
 
 
