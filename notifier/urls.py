@@ -10,6 +10,7 @@ from accounts.sign_in.ratelimit import limit_guesses
 from jobs.admin.pages import overview
 from notifier import pages
 from notifier.api.app import api
+from notifier.developers import developers
 from notifier.ops import health, metrics
 
 handler500 = "notifier.web.outage.error"
@@ -19,6 +20,7 @@ urlpatterns = [
     path("", accounts.home, name="home"),
     path("language/", include("django.conf.urls.i18n")),
     path("api/", api.urls),
+    path("developers/", developers, name="developers"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
