@@ -71,7 +71,7 @@ def _count(site: Site, window: timedelta) -> dict[str, str]:
     }
     disputed = SignIn.objects.filter(site=site, disputed_at__gte=timezone.now() - window)
     counts = dict(zip(queries, _count_each(list(queries.values())), strict=True))
-    return {**counts, "disputed": _count_each([disputed])[0], "limited": _count_limited(site, window)}
+    return {**counts, "disputed": _count_each([disputed], "-disputed_at")[0], "limited": _count_limited(site, window)}
 
 
 def _jobs(since: timedelta) -> JobQuerySet:
@@ -88,12 +88,12 @@ def _count_limited(site: Site, window: timedelta) -> str:
     return f"{refused.total():,}"
 
 
-def _count_each(rows: list[QuerySet]) -> list[str]:
+def _count_each(rows: list[QuerySet], order: str = "-pk") -> list[str]:
     """Return the limited count of each; UNKNOWN for all when counting takes too long."""
     if not rows:
         return []
     try:
         with paging.time_limit():
-            return [paging.format_count(count) for count in paging.count_each_capped(rows)]
+            return [paging.format_count(count) for count in paging.count_each_capped(rows, order)]
     except paging.TooBroad:
         return [UNKNOWN] * len(rows)

@@ -238,7 +238,7 @@ def test_the_page_of_a_site_marks_test_mode_and_leads_to_a_new_key():
 
 
 def test_numbers_that_take_too_long_are_left_out(monkeypatch):
-    def too_broad(_):
+    def too_broad(*_):
         raise paging.TooBroad
 
     client, site = signed_in(*RIGHTS), shop()
