@@ -18,6 +18,7 @@
 # make bench-ideas   what each idea of the fast path gives alone             make bench-ideas ROUNDS=3 JOBS=4000
 # make bench-lanes   what waits behind 100,000 routine notices, as part of make bench   make bench-lanes BEHIND=10000
 # make soak    an hour at 60 % of the top rate: memory, bloat, latency       make soak MINUTES=60 RATE=600
+# make openapi   writes docs/openapi.json, the description of the HTTP API
 # make format, make messages   format the code; collect and compile the translations
 # make lock    pins the packages of requirements*.in                         make lock UPGRADE=--upgrade
 
@@ -27,7 +28,7 @@ BOOTSTRAP ?= scripts/bootstrap
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo smoke chaos outage outages test test-fast test-world coverage check format lock messages seed bench bench-growth bench-ideas bench-lanes soak \
+.PHONY: help run demo smoke chaos outage outages test test-fast test-world coverage check format lock messages openapi seed bench bench-growth bench-ideas bench-lanes soak \
 	admin-bench prune-bench
 
 help:
@@ -91,6 +92,10 @@ messages:
 	@for app in jobs accounts notifier; do (cd $$app && DEBUG=1 ../$(PYTHON_IN) ../manage.py makemessages -l mn --no-location --no-obsolete); done
 	@DEBUG=1 $(PYTHON_IN) manage.py makemessages -l mn --no-location --no-obsolete -i '.venv*' -i node_modules -i jobs -i accounts -i notifier
 	@DEBUG=1 $(PYTHON_IN) manage.py compilemessages -l mn -i '.venv*' -i node_modules
+
+openapi:
+	@$(BOOTSTRAP) requirements.txt
+	@DEBUG=1 SITE_URL=https://localhost $(PYTHON_IN) manage.py export_openapi_schema --api notifier.api.app.api --indent 2 --output docs/openapi.json
 
 seed:
 	@$(BOOTSTRAP) requirements.txt

@@ -47,10 +47,12 @@ stop_writing = threading.Event()
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start a thread in each worker that writes the counters of its requests for /metrics."""
+    """Start a thread in each worker that writes the counters of its requests for /metrics and for the callers."""
+    from accounts.sites import api_requests
     from jobs.core import counters
 
-    worker.counter_writer = threading.Thread(target=counters.keep_writing, args=(stop_writing,), daemon=True)
+    writers = (stop_writing, api_requests.write_noted)
+    worker.counter_writer = threading.Thread(target=counters.keep_writing, args=writers, daemon=True)
     worker.counter_writer.start()
 
 

@@ -6,6 +6,7 @@ from accounts.pending.request import PendingRequest
 from accounts.sign_in.event import AccountChange, SignIn
 from accounts.sign_in.known_devices import Device
 from accounts.sign_in.sessions import Session
+from accounts.sites.api_requests import ApiRequest
 from accounts.sites.keys import ApiKey
 from accounts.sites.site import Site
 from accounts.suppression.entries import SuppressedAddress
@@ -15,6 +16,7 @@ from accounts.user import User
 __all__ = [
     "AccountChange",
     "ApiKey",
+    "ApiRequest",
     "Credential",
     "Device",
     "DigestEntry",

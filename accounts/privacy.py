@@ -16,6 +16,8 @@ from accounts.pending.request import PendingRequest
 from accounts.sign_in.event import AccountChange, NoticeStatus, SignIn
 from accounts.sign_in.known_devices import Device
 from accounts.sign_in.sessions import Session
+from accounts.sites import api_requests
+from accounts.sites.api_requests import ApiRequest
 from accounts.suppression import own_address
 from accounts.suppression.entries import SuppressedAddress
 from accounts.user import User
@@ -43,7 +45,7 @@ def prune(dry_run: bool) -> dict[str, int]:
     With `dry_run` only count them.
 
     Sign-ins and devices are deleted after RETENTION_DAYS_SIGN_INS, sessions when they expire, and suppressed addresses
-    RETENTION_DAYS_PAYLOAD after they stopped suppressing.
+    RETENTION_DAYS_PAYLOAD after they stopped suppressing. Counts of API requests are deleted after seven days.
     """
     before = retention.days_ago(settings.RETENTION_DAYS_SIGN_INS)
     over = retention.days_ago(settings.RETENTION_DAYS_PAYLOAD)
@@ -63,6 +65,9 @@ def prune(dry_run: bool) -> dict[str, int]:
         "sessions deleted": Session.objects.filter(expire_date__lt=Now()),
         "suppressed addresses deleted": SuppressedAddress.objects.filter(
             Q(until__lt=over) | Q(reactivated_at__lt=over, reactivated_at__gte=F("since"))
+        ),
+        "counts of API requests deleted": ApiRequest.objects.filter(
+            minute__lt=retention.days_ago(api_requests.DAYS_KEPT)
         ),
     }
     return {name: rows.count() if dry_run else _delete(rows) for name, rows in old.items()}

@@ -11,6 +11,7 @@ from accounts.sites import views as sites
 from jobs.admin.pages import overview
 from notifier import pages
 from notifier.api.app import api
+from notifier.developers import developers
 from notifier.ops import health, metrics
 
 handler500 = "notifier.web.outage.error"
@@ -20,6 +21,7 @@ urlpatterns = [
     path("", accounts.home, name="home"),
     path("language/", include("django.conf.urls.i18n")),
     path("api/", api.urls),
+    path("developers/", developers, name="developers"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),

@@ -98,9 +98,11 @@ def quick_passwords(settings: Any) -> None:
 @pytest.fixture(autouse=True)
 def no_counts_of_other_tests() -> None:
     """Forget what tests before this one counted in this process and wrote nowhere."""
+    from accounts.sites import api_requests
     from jobs.core import counters
 
     counters.drain()
+    api_requests.drain()
 
 
 @pytest.fixture(scope="module")

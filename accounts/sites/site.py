@@ -76,9 +76,14 @@ class Site(models.Model):
         return self.name
 
     @property
+    def own(self) -> bool:
+        """Return whether it is this site, whose values are the settings."""
+        return self.slug == THIS_SITE
+
+    @property
     def brand(self) -> Brand:
         """Return what its emails and pages say about it."""
-        if self.slug == THIS_SITE:
+        if self.own:
             return Brand.of_this_site()
         return Brand(
             name=self.name,

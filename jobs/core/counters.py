@@ -11,7 +11,7 @@ import socket
 import threading
 import zlib
 from collections import Counter as Tally
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -136,16 +136,18 @@ def write_noted() -> None:
         raise
 
 
-def keep_writing(stop: threading.Event) -> None:
+def keep_writing(stop: threading.Event, *others: Callable[[], None]) -> None:
     """Write what a web process has noted, every WRITE_SECONDS until `stop`.
 
-    Runs in a thread of its own.
+    Runs in a thread of its own. others: functions that write what other modules have noted, if anything.
     """
     while True:
         last = stop.wait(WRITE_SECONDS)
         try:
             if _noted:
                 write_noted()
+            for write in others:
+                write()
         except Error as away:
             log.warning("counts could not be written, they are kept", error=type(away).__name__)
             connection.close()

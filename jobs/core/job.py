@@ -229,6 +229,10 @@ class JobLog(models.Model):
             models.Index(fields=["id"], name="job_discarded", condition=Q(status="discarded")),
             models.Index(fields=DEAD_GROUP, name="job_dead_groups", condition=Q(status="dlq")),
             models.Index(fields=["fingerprint", "id"], name="job_dead_of_error", condition=Q(status="dlq")),
+            # The numbers of another site.
+            models.Index(
+                fields=["source", "job_type", "status", "id"], name="job_of_site", condition=~Q(source=THIS_SITE)
+            ),
         ]
 
     def __str__(self) -> str:

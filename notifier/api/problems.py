@@ -77,6 +77,7 @@ class Problem(Exception):
         response = JsonResponse(self.body, status=status, content_type=MEDIA_TYPE)
         if self.retry_after is not None:
             response["Retry-After"] = str(self.retry_after)
+        response.problem = self.kind  # type: ignore[attr-defined]
         if status == 401:
             response["WWW-Authenticate"] = 'Bearer realm="notifier"'
         return response

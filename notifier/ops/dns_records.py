@@ -1,8 +1,7 @@
-"""SPF, DKIM and DMARC records of the sender's domain. Without them, mail servers treat our email as spam."""
+"""Records in the DNS: SPF, DKIM and DMARC of the senders' domains, without which email counts as spam; host names."""
 
-from collections.abc import Iterator
-from email.utils import parseaddr
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import dns.exception
 import dns.resolver
@@ -23,15 +22,30 @@ class Record(NamedTuple):
 
 
 def check_records() -> Iterator[Record]:
-    """Look up the three records of DEFAULT_FROM_EMAIL's domain."""
-    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
+    """Look up the three records of each domain in SENDER_DOMAINS. Stop when the DNS does not reply."""
+    for domain in settings.SENDER_DOMAINS:
+        try:
+            yield from _check_domain(domain)
+        except (dns.exception.DNSException, OSError) as error:
+            message = f"no reply for {domain} ({type(error).__name__}): its SPF, DKIM and DMARC were not checked"
+            yield Record("DNS", None, message, "")
+            if isinstance(error, dns.exception.Timeout):
+                return
+
+
+def resolves(host: str) -> bool | None:
+    """Return whether the DNS has an address for a host; None when it does not reply."""
     try:
-        spf = _texts(domain, "v=spf1")
-        dmarc = _dmarc_name(domain)
-        selectors = [name for name in SELECTORS if _texts(f"{name}._domainkey.{domain}", "p=")]
-    except (dns.exception.DNSException, OSError) as error:
-        yield Record("DNS", None, f"no reply ({type(error).__name__}): SPF, DKIM and DMARC were not checked", "")
-        return
+        return any(_addresses(host, kind) for kind in ("A", "AAAA"))
+    except (dns.exception.DNSException, OSError):
+        return None
+
+
+def _check_domain(domain: str) -> Iterator[Record]:
+    """Look up the records of one domain. Raise DNSException when the DNS does not reply."""
+    spf = _texts(domain, "v=spf1")
+    dmarc = _dmarc_name(domain)
+    selectors = [name for name in SELECTORS if _texts(f"{name}._domainkey.{domain}", "p=")]
     if spf:
         yield Record("SPF", True, f"{domain} has a record", "")
     else:
@@ -44,7 +58,7 @@ def check_records() -> Iterator[Record]:
     if selectors:
         yield Record("DKIM", True, f"{selectors[0]}._domainkey.{domain} has a key", "")
     else:
-        message = "no key under a common selector; yours may have another name"
+        message = f"{domain} has no key under a common selector; yours may have another name"
         yield Record("DKIM", None, message, "ask your mail service for its selector")
 
 
@@ -67,9 +81,18 @@ def _dmarc_name(domain: str) -> str:
 
 def _texts(name: str, part: str) -> list[str]:
     """Return the TXT records of `name` that contain `part`. Raises DNSException when the DNS does not reply."""
+    texts = (b"".join(record.strings).decode("ascii", "replace") for record in _resolve(name, "TXT"))
+    return [text for text in texts if part in text]
+
+
+def _addresses(name: str, kind: str) -> list[str]:
+    """Return the addresses of `name`; kind: "A" or "AAAA"."""
+    return [record.address for record in _resolve(name, kind)]
+
+
+def _resolve(name: str, kind: str) -> Iterable[Any]:
+    """Return the records of `name`; none when it has none. Raise DNSException when the DNS does not reply."""
     try:
-        response = dns.resolver.resolve(name, "TXT", lifetime=TIMEOUT_SECONDS)
+        return dns.resolver.resolve(name, kind, lifetime=TIMEOUT_SECONDS)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return []
-    texts = (b"".join(record.strings).decode("ascii", "replace") for record in response)
-    return [text for text in texts if part in text]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.db import Error, connection, transaction
 
 from jobs.core import sql
-from notifier.ops.checks import database, environment, mail, work
+from notifier.ops.checks import database, environment, mail, sites, work
 from notifier.ops.checks.findings import Finding, Findings, Verdict
 
 QUERY_TIMEOUT_MS = 5_000  # of each query: a locked table must not hang the diagnosis
@@ -34,6 +34,7 @@ READING: tuple[Check, ...] = (
     work.check_pending,
     work.check_suppressions,
     work.check_addresses,
+    sites.check_sites,
 )
 
 
@@ -46,6 +47,7 @@ def examine() -> list[Finding]:
         findings += [finding for check in READING for finding in _run_limited(check)]
         if not _has_fault(writable):
             findings += _run_limited(database.check_cache) + _run(database.check_notify)
+        findings += _run(sites.check_link_hosts)
     return findings + _run(mail.check_mail_server) + _run(mail.check_dns_records)
 
 

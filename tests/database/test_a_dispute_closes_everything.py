@@ -17,6 +17,7 @@ from accounts.credentials import Credential
 from accounts.sign_in import disputes
 from accounts.sign_in.event import AccountChange, SignIn
 from accounts.sites.keys import ApiKey
+from accounts.sites.site import Site
 from accounts.user import User
 from jobs.core.audit import AuditEntry
 from jobs.core.job import JobLog
@@ -104,7 +105,10 @@ def test_api_keys_that_were_made_since_are_revoked_and_older_ones_stay(bat, own_
     ApiKey.objects.make("old", ["read"], who="bat", made_by=bat)
     ApiKey.objects.update(created_at=timezone.now() - timedelta(days=9))
     client = robbery.thief()
-    client.post("/admin/accounts/apikey/add/", {"name": "his", "scopes": ["enqueue"]})
+    client.post(
+        "/admin/accounts/apikey/add/",
+        {"site": Site.objects.make("his", who="tests").pk, "name": "his", "scopes": ["enqueue"]},
+    )
     ApiKey.objects.make("others", ["read"], who="boss", made_by=person("boss"))
     press(last())
     assert {key.name: key.usable for key in ApiKey.objects.all()} == {"old": True, "his": False, "others": True}
@@ -230,7 +234,10 @@ def test_a_request_of_an_operator_that_a_dispute_overtook_does_nothing(bat, own_
         return real(request)
 
     monkeypatch.setattr(locking, "lock_session", overtaken)
-    answer = client.post("/admin/accounts/apikey/add/", {"name": "his", "scopes": ["enqueue"]})
+    answer = client.post(
+        "/admin/accounts/apikey/add/",
+        {"site": Site.objects.make("his", who="tests").pk, "name": "his", "scopes": ["enqueue"]},
+    )
     assert answer.url == "/accounts/login/"
     assert not ApiKey.objects.exists()
 

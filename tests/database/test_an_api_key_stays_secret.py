@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.sites.keys import ApiKey
+from accounts.sites.site import Site
 from accounts.user import User
 from jobs.core.audit import AuditEntry
 from jobs.core.job import JobLog
@@ -172,9 +173,9 @@ def test_the_admin_shows_a_new_key_once_and_revokes_it(client):
     named = ["add_apikey", "view_apikey", "revoke_apikey"]
     operator.user_permissions.set(Permission.objects.filter(codename__in=named))
     client.force_login(operator)
-    page = client.post(
-        "/admin/accounts/apikey/add/", {"name": "shop", "scopes": ["read"], "expires_at_0": "", "expires_at_1": ""}
-    )
+    site = Site.objects.make("shop", who="tests")
+    form = {"site": site.pk, "name": "shop-2026", "scopes": ["read"], "expires_at_0": "", "expires_at_1": ""}
+    page = client.post("/admin/accounts/apikey/add/", form)
     assert page.status_code == 200, page
     assert "no-store" in page["Cache-Control"]
     token = page.context["key"].token
@@ -188,11 +189,22 @@ def test_the_admin_shows_a_new_key_once_and_revokes_it(client):
     key.refresh_from_db()
     assert key.revoked_at is not None
     assert [(entry.who, entry.act) for entry in AuditEntry.objects.order_by("id")] == [
-        ("bat", "create_site"),
+        ("tests", "create_site"),
         ("bat", "create_key"),
         ("bat", "revoke_key"),
     ]
     assert client.post(f"/admin/accounts/apikey/{key.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.django_db
+def test_no_key_acts_for_this_site_itself(client):
+    this_site = Site.objects.get(slug="signal")
+    client.force_login(User.objects.create_superuser("boss"))
+    form = {"site": this_site.pk, "name": "shop", "scopes": ["read"]}
+    assert "site" in client.post("/admin/accounts/apikey/add/", form).context["adminform"].form.errors
+    with pytest.raises(CommandError, match="There is no site 'signal'"):
+        call_command("create_api_key", "shop", scope=["read"], site="signal")
+    assert not ApiKey.objects.exists()
 
 
 @pytest.mark.django_db
@@ -202,7 +214,8 @@ def test_an_operator_makes_no_key_that_may_more_than_the_operator(client, more):
     named = ["add_apikey", "view_apikey", "view_joblog", *more]
     operator.user_permissions.set(Permission.objects.filter(codename__in=named))
     client.force_login(operator)
-    client.post("/admin/accounts/apikey/add/", {"name": "shop", "scopes": ["read", "admin"]})
+    site = Site.objects.make("shop", who="tests")
+    client.post("/admin/accounts/apikey/add/", {"site": site.pk, "name": "shop", "scopes": ["read", "admin"]})
     assert ApiKey.objects.exists() == ("discard_joblog" in more)
 
 

@@ -16,6 +16,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from accounts.sites import site as sites
 from jobs.cluster import clusters
 from jobs.core import errors, pauses, sql
 from jobs.core.job import JobLog, Status
@@ -43,11 +44,16 @@ def mail_server(settings) -> Iterator[SmtpServer]:
 
 
 @pytest.fixture
-def domain(monkeypatch) -> Iterator[dict[str, str]]:
-    """The TXT records of a DNS of the test's own, all of them in order."""
+def own_dns(monkeypatch) -> Iterator[scripted_dns.Dns]:
     with scripted_dns.running() as server:
         monkeypatch.setattr(dns.resolver, "default_resolver", scripted_dns.resolver(server.server_address[1]))
-        yield server.records
+        yield server
+
+
+@pytest.fixture
+def domain(own_dns) -> dict[str, str]:
+    """The TXT records of a DNS of the test's own, all of them in order."""
+    return own_dns.records
 
 
 @pytest.fixture(autouse=True)
@@ -213,7 +219,7 @@ def test_dead_letters():
 
 
 def test_the_dmarc_record_of_the_organisation_counts_for_a_subdomain(domain, settings):
-    settings.DEFAULT_FROM_EMAIL = "no-reply@mail.shop.example.mn"
+    settings.SENDER_DOMAINS = ["mail.shop.example.mn"]
     domain["mail.shop.example.mn"] = domain["example.mn"]
     assert wrong() == {}
     del domain["_dmarc.example.mn"]
@@ -226,10 +232,42 @@ def test_a_missing_record_of_the_domain(domain, name, check):
     assert named(check, "TXT")
 
 
+def test_the_records_of_each_domain_that_emails_are_sent_from(domain, settings):
+    settings.SENDER_DOMAINS = ["example.mn", "shop.mn"]
+    found = {(each.check, each.verdict, each.message.split()[0]) for each in doctor.examine()}
+    assert {("SPF", Verdict.OK, "example.mn"), ("SPF", Verdict.WARNING, "shop.mn")} <= found
+    assert {("DMARC", Verdict.WARNING, "_dmarc.shop.mn"), ("DKIM", Verdict.UNKNOWN, "shop.mn")} <= found
+    domain |= {"shop.mn": "v=spf1 -all", "_dmarc.shop.mn": "v=DMARC1; p=none", "pm._domainkey.shop.mn": "p=abc"}
+    assert wrong() == {}
+
+
+COMPLETE = {"url": "https://shop.mn", "support_email": "help@shop.mn", "sender": "Shop <no-reply@example.mn>"}
+
+
+@pytest.mark.parametrize(("name", "text"), [("url", "URL"), ("support_email", "support address"), ("sender", "sender")])
+def test_a_site_whose_emails_lack_something(name, text):
+    site = sites.Site.objects.make("shop", who="tests", **{**COMPLETE, name: ""})
+    page = f"https://example.mn/admin/accounts/site/{site.pk}/change/"
+    assert named("sites", f"shop has no {text}", page)
+    sites.Site.objects.filter(pk=site.pk).update(**COMPLETE)
+    assert wrong() == {}
+
+
+def test_a_host_of_links_that_does_not_lead_here(own_dns, settings):
+    sites.Site.objects.make("shop", who="tests", link_host="notices.shop.mn", **COMPLETE)
+    settings.ALLOWED_HOSTS = ["example.mn"]
+    assert named("link host", "notices.shop.mn", "add notices.shop.mn to ALLOWED_HOSTS")
+    settings.ALLOWED_HOSTS = ["example.mn", ".shop.mn"]
+    assert named("link host", "no address in the DNS", "CNAME record to example.mn")
+    own_dns.hosts.add("notices.shop.mn")
+    assert wrong() == {}
+
+
 @pytest.mark.slow
-def test_a_dns_that_does_not_answer_is_said_and_is_not_a_fault(monkeypatch):
+def test_a_dns_that_does_not_answer_is_said_and_is_not_a_fault(monkeypatch, settings):
     monkeypatch.setattr(dns.resolver, "default_resolver", silent := dns.resolver.Resolver(configure=False))
     silent.nameservers, silent.port = ["127.0.0.1"], free_port()
+    settings.SENDER_DOMAINS = ["example.mn", "shop.mn"]
     messages = [found.message for found in doctor.examine() if found.check == "DNS"]
     assert len(messages) == 1
     assert "were not checked" in messages[0]

@@ -5,6 +5,8 @@ from django.db import connection
 from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 
+from accounts.sites import statistics
+from accounts.sites.site import Site
 from jobs.admin.pages.dead_letters import load_groups
 from jobs.admin.parts import paging
 from jobs.admin.parts.filters import JobFilter
@@ -104,6 +106,26 @@ def test_dead_letters_are_grouped_by_one_index():
             said = str(cursor.fetchall())
     assert "Seq Scan" not in said
     assert "Bitmap" not in said
+
+
+def test_the_numbers_of_a_site_read_no_job_of_another():
+    if connection.vendor != "postgresql":
+        return
+    site = Site.objects.make("shop", who="tests")
+    fill(100_000)
+    JobLog.objects.filter(user_id__endswith="7").update(source="shop")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE job_logs")
+    with CaptureQueriesContext(connection) as captured:
+        statistics.load_rows(site)
+        statistics.count_notices([site])
+    counts = [query["sql"] for query in captured if "AS counted" in query["sql"] and "job_logs" in query["sql"]]
+    assert len(counts) == 3
+    for query in counts:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {query}")
+            explained = str(cursor.fetchall())
+        assert ("Seq Scan" in explained, "job_of_site" in explained) == (False, True), explained
 
 
 def fill(many):

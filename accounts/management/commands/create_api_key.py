@@ -44,6 +44,6 @@ def _find_site(slug: str | None) -> Site | None:
     """Return the site with this slug, None for no slug. Raise CommandError for an unknown one."""
     if slug is None:
         return None
-    if found := Site.objects.filter(slug=slug).first():
+    if found := Site.objects.others().filter(slug=slug).first():
         return found
     raise CommandError(f"There is no site {slug!r}. Create it: manage.py create_site {slug} --name NAME")

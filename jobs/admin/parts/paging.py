@@ -60,9 +60,12 @@ def count_capped(rows: QuerySet[Any]) -> int:
     return rows.order_by().values("pk")[: COUNT_LIMIT + 1].count()
 
 
-def count_each_capped(rows: Sequence[QuerySet[Any]]) -> list[int]:
-    """Count the rows of each queryset, to COUNT_LIMIT + 1 at most, with one statement."""
-    capped = [each.order_by().values("pk")[: COUNT_LIMIT + 1] for each in rows]
+def count_each_capped(rows: Sequence[QuerySet[Any]], *order: str) -> list[int]:
+    """Count the rows of each queryset, to COUNT_LIMIT + 1 at most, with one statement.
+
+    order: the columns of an index to count by, which keeps PostgreSQL from reading the table from its start.
+    """
+    capped = [each.order_by(*order).values("pk")[: COUNT_LIMIT + 1] for each in rows]
     return sql.fetch_each(capped, within="SELECT count(*) FROM ({}) AS counted")
 
 

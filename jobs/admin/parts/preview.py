@@ -48,8 +48,13 @@ def preview_response(job: JobLog, language: str, part: str) -> HttpResponse:
     mail = render_preview(job, language) if language in LANGUAGES and part in ("html", "text") else None
     if mail is None:
         raise Http404
+    return frame_response(mail.html if part == "html" else mail.text, part)
+
+
+def frame_response(document: str, part: str) -> HttpResponse:
+    """Return a document of others for a frame of a page; part: "html" or "text"."""
     kind = "text/html" if part == "html" else "text/plain"
-    response = HttpResponse(mail.html if part == "html" else mail.text, content_type=f"{kind}; charset=utf-8")
+    response = HttpResponse(document, content_type=f"{kind}; charset=utf-8")
     response["Content-Security-Policy"] = POLICY
     response["X-Frame-Options"] = "SAMEORIGIN"
     response["Cache-Control"] = "no-store"

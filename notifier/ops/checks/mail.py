@@ -1,4 +1,4 @@
-"""Checks of the mail server and of the sender's DNS records."""
+"""Checks of the mail server and of the DNS records of the senders' domains."""
 
 from accounts.mail import smtp
 from accounts.mail.providers.configured import Provider, configured
@@ -62,7 +62,7 @@ def shorten(words: str) -> str:
 
 
 def check_dns_records() -> Findings:
-    """Look up SPF, DKIM and DMARC of the sender's domain."""
+    """Look up SPF, DKIM and DMARC of the domains that emails are sent from."""
     verdicts = {None: Verdict.UNKNOWN, True: Verdict.OK, False: Verdict.WARNING}
     for record in dns_records.check_records():
         yield Finding(record.name, verdicts[record.present], record.message, record.action)

@@ -13,21 +13,30 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from accounts.sites.keys import ApiKey, Scope
+from accounts.sites.site import Site
 from accounts.user import User
 
 ADMIN_PERMISSIONS = ("jobs.view_joblog", "jobs.replay_joblog", "jobs.discard_joblog")  # what the scope admin allows
 
 
 class ApiKeyForm(forms.ModelForm):
+    """The form of a new key."""
+
     scopes = forms.MultipleChoiceField(label=_("Scopes"), choices=Scope, widget=forms.CheckboxSelectMultiple)
 
     class Meta:
         model = ApiKey
-        fields = ("name", "scopes", "expires_at")
+        fields = ("site", "name", "scopes", "expires_at")
         help_texts = {
-            "name": _("The source of its jobs, for example “shop”. Keys with the same name see the same jobs."),
+            "site": _("The site whose users get the notices. The keys of a site see the same jobs."),
+            "name": _("A label for this list and for the audit, for example “shop-2026”."),
             "expires_at": _("Leave it empty for a key that never expires."),
         }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "site" in self.fields:  # not on the page of a key, which cannot be changed
+            cast(forms.ModelChoiceField, self.fields["site"]).queryset = Site.objects.others()
 
     def clean_expires_at(self) -> Any:
         expires_at = self.cleaned_data["expires_at"]
@@ -38,8 +47,22 @@ class ApiKeyForm(forms.ModelForm):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(admin.ModelAdmin):
+    """The pages of keys."""
+
     form = ApiKeyForm
-    list_display = ("name", "start", "scope_names", "state", "created_at", "expires_at", "last_used_at", "revoked_at")
+    list_display = (
+        "name",
+        "site",
+        "start",
+        "scope_names",
+        "state",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+    )
+    list_select_related = ("site",)
+    list_filter = ("site",)
     search_fields = ("name", "prefix")
     actions = ("revoke",)
     list_per_page = 50
@@ -82,7 +105,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
         """Create the key; its token exists in this request only."""
         user = cast(User, request.user)
         token = ApiKey.objects.make(
-            obj.name, obj.scopes, who=user.get_username(), expires_at=obj.expires_at, made_by=user
+            obj.name, obj.scopes, who=user.get_username(), expires_at=obj.expires_at, made_by=user, site=obj.site
         )
         obj.__dict__.update(ApiKey.objects.find(token).__dict__)
         obj.token = token  # type: ignore[attr-defined]
