@@ -176,9 +176,15 @@ def test_garbage_is_a_failure_and_not_an_error_of_ours(receiver, answer):
 
 def test_endless_headers_are_cut_off(receiver):
     sent = []
-    receiver.answer = lambda _one: (sent.append(1) or (b"X: " + b"y" * 60_000 + b"\r\n") for _ in range(1000))
-    with pytest.raises(request.Failed):
-        request.post(receiver.url, b"{}", {})
+
+    def answer(_one):
+        yield b"HTTP/1.1 200 OK\r\n"
+        while len(sent) < 1000:
+            sent.append(1)
+            yield b"X: " + b"y" * 60_000 + b"\r\n"
+
+    receiver.answer = answer
+    assert request.post(receiver.url, b"{}", {}).status == 200
     assert len(sent) < 1000
 
 
