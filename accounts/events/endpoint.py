@@ -20,6 +20,7 @@ from jobs.core.sql import from_now
 
 FORMER_SECRET_HOURS = 24  # after a rotation, in which events have two signatures
 GIVE_UP = timedelta(days=5)  # without success, after which an endpoint is turned off
+TOO_MANY = "too-many"
 MOST_OF_A_SITE = 20  # endpoints: each event is a job for each of them
 
 
@@ -62,7 +63,8 @@ class EventEndpointQuerySet(models.QuerySet["EventEndpoint"]):
         if site.slug == THIS_SITE:
             raise ValidationError(_("This site has no events: they are for the sites that call the API."))
         if self.filter(site=site).count() >= MOST_OF_A_SITE:
-            raise ValidationError(_("A site has at most %(most)d event endpoints.") % {"most": MOST_OF_A_SITE})
+            most = _("A site has at most %(most)d event endpoints.") % {"most": MOST_OF_A_SITE}
+            raise ValidationError(most, code=TOO_MANY)
         secret = signature.new_secret()
         chosen = sorted(set(types))
         endpoint = EventEndpoint(site=site, url=url, types=chosen, secret=vault.encrypt(secret), made_by=who[:150])

@@ -1,14 +1,19 @@
 """Sending events again: one that failed, or all that failed since a time."""
 
+import json
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
-from accounts.events import outage
+from accounts.events import outage, sender
+from accounts.events.delivery import EventDelivery
 from accounts.events.emit import JOB_TYPE
 from accounts.events.endpoint import EventEndpoint
 from jobs.core import audit
 from jobs.core.job import JobLog, JobQuerySet
+from jobs.core.masking import abbreviate_payload
 from jobs.queue import actions
 
 CHUNK = 500  # events a transaction
@@ -17,6 +22,12 @@ CHUNK = 500  # events a transaction
 def events_of(endpoint: EventEndpoint) -> JobQuerySet:
     """Return the jobs of an endpoint's events."""
     return JobLog.objects.filter(job_type=JOB_TYPE, source=endpoint.site.slug, payload__endpoint=endpoint.pk)
+
+
+def bodies_of(endpoint: EventEndpoint, deliveries: Sequence[EventDelivery]) -> dict[str, Any]:
+    """Return the masked bodies of these deliveries by the ids of their events; none after their retention."""
+    jobs = events_of(endpoint).filter(job_id__in={row.event_id for row in deliveries}).exclude(payload={})
+    return {job.job_id: abbreviate_payload(json.loads(sender.body_of(job.payload))) for job in jobs}
 
 
 def replay_one(endpoint: EventEndpoint, event_id: str, *, who: str) -> JobLog | None:
