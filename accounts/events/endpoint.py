@@ -101,7 +101,7 @@ class EventEndpoint(models.Model):
     last_failure_at = models.DateTimeField(_("last failure"), null=True, editable=False)
     last_success_at = models.DateTimeField(_("last success"), null=True, editable=False)
     waking = models.BooleanField(default=False, editable=False)
-    """Whether events that waited for the end of an outage are left to be woken."""
+    """Whether events that waited for the end of an outage are still to be made due."""
     made_by = models.CharField(_("made by"), max_length=150, editable=False)
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
 

@@ -1,4 +1,4 @@
-"""The outage of a receiver: which events wait meanwhile, when its endpoint is turned off, which events are woken."""
+"""The outage of a receiver: which events wait meanwhile, when its endpoint is turned off, and its end."""
 
 from datetime import datetime, timedelta
 
@@ -19,7 +19,7 @@ from jobs.queue import actions
 
 log = structlog.get_logger("accounts.events")
 
-WAKE_CHUNK = 500  # events that are woken at a time; each batch that is delivered wakes the next ones
+WAKE_CHUNK = 500  # events that are made due at a time; each batch that is delivered does so with the next ones
 FIRST_HOLD, LONGEST_HOLD = timedelta(seconds=4), timedelta(seconds=60)
 """How long a failing endpoint is left alone: a tenth of its outage, within these limits."""
 GONE = 410
@@ -56,9 +56,9 @@ def judge(endpoint: EventEndpoint, attempts: list[EventDelivery]) -> None:
 def wake(endpoint: EventEndpoint) -> int:
     """Make up to WAKE_CHUNK waiting events due now, reports of users first; return how many."""
     urgent_first = Case(When(lane=Lane.URGENT, then=0), default=1)
-    woken = actions.wake(waiting(endpoint).order_by(urgent_first, "pk")[:WAKE_CHUNK])
-    EventEndpoint.objects.filter(pk=endpoint.pk).update(waking=woken == WAKE_CHUNK)
-    return woken
+    count = actions.wake(waiting(endpoint).order_by(urgent_first, "pk")[:WAKE_CHUNK])
+    EventEndpoint.objects.filter(pk=endpoint.pk).update(waking=count == WAKE_CHUNK)
+    return count
 
 
 def waiting(endpoint: EventEndpoint) -> JobQuerySet:
@@ -68,12 +68,12 @@ def waiting(endpoint: EventEndpoint) -> JobQuerySet:
 
 
 def waking() -> models.QuerySet[EventEndpoint]:
-    """Return the endpoints with events that are left to be woken."""
+    """Return the endpoints with events that are still to be made due."""
     return EventEndpoint.objects.filter(waking=True).order_by("pk")
 
 
 def wake_all() -> None:
-    """Wake what is left to be woken, when no further success did."""
+    """Make the rest due, when no further success did."""
     for endpoint in waking():
         while wake(endpoint) == WAKE_CHUNK:
             pass

@@ -92,7 +92,7 @@ def wake(jobs: JobQuerySet) -> int:
         JobLog.objects.filter(pk__in=rows).update(run_at=Now())
         messages.send_many([messages.to(rows[pk], rows[pk].attempt_count + 1) for pk in wanted if pk in rows])
     if rows:
-        log.info("jobs woken", jobs=len(rows))
+        log.info("waiting jobs made due", jobs=len(rows))
     return len(rows)
 
 

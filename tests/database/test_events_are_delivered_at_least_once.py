@@ -1,4 +1,4 @@
-"""Events: emitted once, signed, tried again, replayed, woken after an outage, and never in contradiction."""
+"""Events: emitted once, signed, tried again, replayed, due again after an outage, and never in contradiction."""
 
 from datetime import timedelta
 
@@ -145,7 +145,7 @@ def test_the_waits_are_those_of_the_design_and_then_it_is_a_dead_letter(shop, re
 
 
 @pytest.mark.parametrize("answer", [(302, b""), (404, b""), (503, b""), b"garbage\r\n\r\n", b""])
-def test_whatever_is_no_success_is_tried_again(shop, receiver, answer):
+def test_every_answer_but_a_success_is_tried_again(shop, receiver, answer):
     receiver.answer = answer
     emit("shop", "notice.delivered", DATA, key="shop:1")
     run_due()
@@ -279,7 +279,7 @@ def test_the_first_success_after_an_outage_wakes_what_waits_disputes_first(shop,
     assert len({one.id for one in receiver.accepted}) == len(receiver.accepted) == 32
 
 
-def test_what_one_success_cannot_wake_is_woken_by_the_next_or_by_the_reconciler(shop, monkeypatch):
+def test_what_one_success_cannot_wake_the_next_or_the_reconciler_does(shop, monkeypatch):
     endpoint, _ = shop
     monkeypatch.setattr(outage, "WAKE_CHUNK", 4)
     for number in range(10):
@@ -312,8 +312,8 @@ def test_five_days_without_success_turn_the_endpoint_off_and_the_support_is_emai
     run_due()
     endpoint.refresh_from_db()
     assert (endpoint.state, endpoint.off_reason) == ("off", OffReason.FAILING)
-    [told] = JobLog.objects.filter(job_type="account-mail")
-    entry.run(told.pk, 1)
+    [email] = JobLog.objects.filter(job_type="account-mail")
+    entry.run(email.pk, 1)
     [sent] = mail.outbox
     assert sent.to == ["help@shop.example"]
     assert "turned off" in sent.subject
