@@ -24,6 +24,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import credentials, privacy
 from accounts.changes import record
+from accounts.events import admin as _events  # noqa: F401  (registers its pages)
 from accounts.mail import dates, user_agents
 from accounts.rights.admin import OperatorPages, is_superior
 from accounts.sign_in import closing, sessions

@@ -14,14 +14,17 @@ class AccountsConfig(AppConfig):
         from accounts import credentials, privacy, signals
         from accounts.changes import leaving, proof
         from accounts.credentials import github
+        from accounts.events import job_type as events
+        from accounts.events import outage
         from accounts.factors import receivers
         from accounts.notices import digest, job_types, providers
+        from accounts.notices.sign_in import SIGN_IN_JOB
         from accounts.pending import flow
         from accounts.rights import effects
         from accounts.sign_in import disputes, outbox
         from accounts.sites import disputes as site_disputes
-        from accounts.sites import site
-        from jobs.core.job_types import register_pruner, register_sweep
+        from accounts.sites import outcomes, site
+        from jobs.core.job_types import on_settled, register_pruner, register_sweep
 
         job_types.register_job_types()
         register_sweep(outbox.enqueue_pending, outbox.pending)
@@ -34,6 +37,9 @@ class AccountsConfig(AppConfig):
         register_sweep(flow.sweep, flow.awake)
         flow.effects.update(effects.EFFECTS)
         register_sweep(providers.bring_back, providers.due)
+        events.register_event_type()
+        on_settled(SIGN_IN_JOB, outcomes.emit_outcomes)
+        register_sweep(outage.wake_all, outage.waking)
         register_pruner(privacy.prune)
         credentials.register_assessor(proof.assess)
         github.register_github()

@@ -1,6 +1,8 @@
 """Every model of this app."""
 
 from accounts.credentials import Credential
+from accounts.events.delivery import EventDelivery
+from accounts.events.endpoint import EventEndpoint
 from accounts.notices.digest import DigestEntry
 from accounts.pending.request import PendingRequest
 from accounts.sign_in.event import AccountChange, SignIn
@@ -20,6 +22,8 @@ __all__ = [
     "Credential",
     "Device",
     "DigestEntry",
+    "EventDelivery",
+    "EventEndpoint",
     "PendingRequest",
     "RoutineOptOut",
     "Session",

@@ -12,6 +12,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from accounts.credentials import Credential
+from accounts.events.delivery import EventDelivery
 from accounts.pending.request import PendingRequest
 from accounts.sign_in.event import AccountChange, NoticeStatus, SignIn
 from accounts.sign_in.known_devices import Device
@@ -44,8 +45,9 @@ def prune(dry_run: bool) -> dict[str, int]:
 
     With `dry_run` only count them.
 
-    Sign-ins and devices are deleted after RETENTION_DAYS_SIGN_INS, sessions when they expire, and suppressed addresses
-    RETENTION_DAYS_PAYLOAD after they stopped suppressing. Counts of API requests are deleted after seven days.
+    Sign-ins and devices are deleted after RETENTION_DAYS_SIGN_INS, sessions when they expire, deliveries of events
+    after RETENTION_DAYS_PAYLOAD, and suppressed addresses that long after they stopped suppressing. Counts of API
+    requests are deleted after seven days.
     """
     before = retention.days_ago(settings.RETENTION_DAYS_SIGN_INS)
     over = retention.days_ago(settings.RETENTION_DAYS_PAYLOAD)
@@ -63,6 +65,7 @@ def prune(dry_run: bool) -> dict[str, int]:
         ),
         "devices deleted": Device.objects.filter(last_at__lt=before),
         "sessions deleted": Session.objects.filter(expire_date__lt=Now()),
+        "deliveries of events deleted": EventDelivery.objects.filter(at__lt=over),
         "suppressed addresses deleted": SuppressedAddress.objects.filter(
             Q(until__lt=over) | Q(reactivated_at__lt=over, reactivated_at__gte=F("since"))
         ),

@@ -12,6 +12,7 @@ is ever stored. The texts are `templates/account/email/<kind>_{subject,message}.
     dispute_alert         to the operators: a user pressed "this wasn't me"
     site_dispute          to the support of another site: one of its users pressed "this wasn't me"
     pending               the account is to be deleted, or the like: asked, cancelled, done (accounts/pending)
+    events_off            to the support of another site: its event endpoint was turned off (accounts/events)
     changed_digest, dispute_alert_digest   several of these, when an hour had more than the limit (digest.py)
     sign_in_digest        alerts about sign-ins above the hourly limit (alert_digest.py)
 """
@@ -195,6 +196,10 @@ def _no_link(_person: User | None, _payload: dict[str, Any]) -> str:
     return ""
 
 
+def _events_link(_person: User | None, _payload: dict[str, Any]) -> str:
+    return _site("api:openapi-view")
+
+
 LINKS = {
     "confirm_address": _confirm_link,
     "password_reset": _reset_link,
@@ -206,6 +211,7 @@ LINKS = {
     "lost_factor": _lost_factor_link,
     "changed_digest": _activity_link,
     "sign_in_digest": _dispute_link,
+    "events_off": _events_link,
     "dispute_alert": _admin_link,
     "dispute_alert_digest": _disputes_link,
     "site_dispute": _no_link,

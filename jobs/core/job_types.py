@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # a move of a job asks for its policy
 RECIPIENT_LENGTH = 254  # characters of a recipient that are indexed; the index refuses rows that are too long
 LONGEST_WAIT = 24 * 3600.0  # seconds between two attempts
 
+Settled = Callable[["list[tuple[JobLog, Failure | None]]"], None]
 Precheck = Callable[[list["JobLog"]], "dict[int, Failure]"]
 
 
@@ -147,6 +148,7 @@ class Sweep:
 
 _types: dict[str, JobType] = {}
 _sweeps: list[Sweep] = []
+_receivers: dict[str, list[Settled]] = {}
 _pruners: list[Callable[[bool], dict[str, int]]] = []
 
 
@@ -202,6 +204,20 @@ def name_keys(name: str) -> frozenset[str]:
 def recipient_keys() -> list[str]:
     """Return the payload keys by which operators search for an address."""
     return sorted({kind.presentation.recipient for kind in _types.values() if kind.presentation.recipient})
+
+
+def on_settled(name: str, receiver: Settled) -> None:
+    """Register a function that the settlement of jobs of that type calls, in its transaction, with their failures.
+
+    What it writes commits with the settlement. It writes in a savepoint: an error that it raises is logged, and must
+    not undo the settlement.
+    """
+    _receivers.setdefault(name, []).append(receiver)
+
+
+def settled_receivers(name: str) -> list[Settled]:
+    """Return the functions that the settlement of jobs of that type calls."""
+    return _receivers.get(name, [])
 
 
 def register_sweep(work: Callable[[], None], due: Callable[[], QuerySet]) -> None:

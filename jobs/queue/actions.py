@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from jobs.brokers import messages
 from jobs.core import audit, job_types, pauses
 from jobs.core.audit import AuditEntry
-from jobs.core.job import JobLog, JobQuerySet
+from jobs.core.job import WAITING, JobLog, JobQuerySet
 from jobs.stats import job_counts
 
 log = structlog.get_logger("jobs")
@@ -78,6 +79,21 @@ def reschedule(job: JobLog, run_at: datetime, *, who: str, why: str = "") -> boo
         _audit(who, AuditEntry.Act.RESCHEDULE, job.job_id, why, run_at=run_at.isoformat(timespec="seconds"))
     log.info("job rescheduled", job_id=job.job_id, job_type=job.job_type)
     return True
+
+
+def wake(jobs: JobQuerySet) -> int:
+    """Make waiting jobs due now, in the order given, and notify the clusters once; return how many.
+
+    Their lifetime stays. It writes no audit row: an event of the queue's own ended their wait.
+    """
+    with transaction.atomic():
+        wanted = list(jobs.values_list("pk", flat=True))
+        rows = JobLog.objects.select_for_update(skip_locked=True).filter(pk__in=wanted, status__in=WAITING).in_bulk()
+        JobLog.objects.filter(pk__in=rows).update(run_at=Now())
+        messages.send_many([messages.to(rows[pk], rows[pk].attempt_count + 1) for pk in wanted if pk in rows])
+    if rows:
+        log.info("waiting jobs made due", jobs=len(rows))
+    return len(rows)
 
 
 def apply(action: JobAction, jobs: JobQuerySet, *, who: str, why: str = "") -> int:

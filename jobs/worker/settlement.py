@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 
 import structlog
@@ -9,7 +10,7 @@ from django.db import Error, connection, transaction
 
 from jobs.brokers import messages
 from jobs.brokers.django_q import Receipt, make_broker
-from jobs.core import counters, pauses, retry_policy, sql
+from jobs.core import counters, job_types, pauses, retry_policy, sql
 from jobs.core.errors import Failure
 from jobs.core.job import JobLog, Status
 from jobs.stats import job_counts
@@ -51,6 +52,7 @@ def _write_until(
         try:
             with transaction.atomic():
                 won = _write(outcomes)
+                _report([outcome for outcome in outcomes if outcome.job.pk in won])
                 settled = (_counts(outcome, outcome.job.pk in won) for outcome in outcomes)
                 counters.add(drained, *settled)
                 drop_messages(receipts)
@@ -70,6 +72,21 @@ def _write(outcomes: list[Outcome]) -> set[int]:
     """
     won = JobLog.objects.complete_many([outcome.job for outcome in outcomes if outcome.failure is None])
     return won | {outcome.job.pk for outcome in outcomes if outcome.failure and _fail(outcome.job, outcome.failure)}
+
+
+def _report(settled: list[Outcome]) -> None:
+    """Call what other modules registered for the settlement of these jobs (`job_types.on_settled`)."""
+    by_type: dict[str, list[tuple[JobLog, Failure | None]]] = defaultdict(list)
+    for outcome in settled:
+        by_type[outcome.job.job_type].append((outcome.job, outcome.failure))
+    for name, pairs in by_type.items():
+        for receiver in job_types.settled_receivers(name):
+            try:
+                receiver(pairs)
+            except Exception as error:
+                if sql.is_away(error):
+                    raise
+                log.exception("settlement not reported", job_type=name, jobs=len(pairs))
 
 
 def _fail(job: JobLog, failure: Failure) -> bool:

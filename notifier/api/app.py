@@ -11,7 +11,7 @@ from ninja.parser import Parser
 from pydantic_core import from_json
 
 from jobs.core import sql
-from notifier.api import dead_letters, jobs, users
+from notifier.api import dead_letters, event_endpoints, jobs, users
 from notifier.api.fields import field_errors
 from notifier.api.openapi import complete
 from notifier.api.problems import Problem, database_away_response
@@ -60,6 +60,7 @@ api = Api(
 api.add_router("/jobs", jobs.router)
 api.add_router("/admin/dlq", dead_letters.router)
 api.add_router("/users", users.router)
+api.add_router("/event-endpoints", event_endpoints.router)
 
 
 @api.exception_handler(Problem)

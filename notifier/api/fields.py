@@ -81,6 +81,14 @@ def timestamp(value: str) -> str:
     raise ValueError("must be at most 24 hours old and 10 minutes ahead")
 
 
+def instant(value: str) -> str:
+    """Convert any valid time to UTC."""
+    try:
+        return datetime.fromisoformat(value.upper()).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        raise ValueError("must be a valid date and time") from None
+
+
 class DatabaseClock:
     """The database's time, read once a minute and advanced by this process's monotonic clock in between."""
 

@@ -21,6 +21,10 @@ OPERATION_PROBLEMS = {
     "replayDeadLetter": {409: ["not-a-dead-letter"]},
     "discardDeadLetter": {409: ["not-a-dead-letter"]},
     "listDeadLetters": {400: ["invalid-fields", "invalid-cursor"]},
+    "listEventDeliveries": {400: ["invalid-fields", "invalid-cursor"]},
+    "createEventEndpoint": {409: ["too-many-endpoints"]},
+    "pingEventEndpoint": {409: ["endpoint-off"]},
+    "replayEvents": {409: ["endpoint-off", "not-failed"]},
 }
 LINKS = {
     ("enqueueSignInNotification", 202): {

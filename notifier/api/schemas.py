@@ -147,16 +147,21 @@ class BulkReplayOrder(RequestBody):
     dry_run: Annotated[bool, Field(description="Only count.")] = False
 
 
-class DeadLetterQuery(BaseModel):
-    """The query string of the list. An empty value counts as missing."""
+class PageQuery(BaseModel):
+    """The query string of a list. An empty value counts as missing."""
 
     model_config = ConfigDict(alias_generator=to_camel)
+
+    cursor: Annotated[str, Field(max_length=200, description="nextCursor of the previous page.")] = ""
+    limit: Limit = PAGE_SIZE
+
+
+class DeadLetterQuery(PageQuery):
+    """The query string of the list of dead letters."""
 
     reason: Literal["", "exhausted", "permanent", "poison", "expired", "suppressed"] = ""
     error_class: Annotated[str, Field(pattern=r"^[a-z]{0,16}$")] = ""
     job_type: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
-    cursor: Annotated[str, Field(max_length=200, description="nextCursor of the previous page.")] = ""
-    limit: Limit = PAGE_SIZE
 
     def criteria(self) -> JobCriteria:
         """Return the criteria that the filters mean."""

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from accounts.events.endpoint import MOST_OF_A_SITE
 from jobs.core.job import JobLog, Reason, Status
 from jobs.queue.enqueue import enqueue
 from tests.support import api_client
@@ -50,7 +51,14 @@ def test_schemathesis_finds_nothing_wrong(scopes, tmp_path):
         )
         assert "Traceback" not in site.log
     assert done.returncode == 0, done.stdout[-6000:]
-    assert "7 selected / 7 total" in done.stdout
+    assert "16 selected / 16 total" in done.stdout
+
+
+ENDPOINTS = "/api/event-endpoints"
+WITH_BODY = {
+    *("enqueueSignInNotification", "replayDeadLetters"),
+    *("createEventEndpoint", "changeEventEndpoint", "replayEvents"),
+}
 
 
 def answers_of(site, limited, away):
@@ -63,6 +71,8 @@ def answers_of(site, limited, away):
         {"Content_Type": "text/plain"},
     )
     chunked = {"Transfer_Encoding": "chunked"}
+    made = site.call("POST", ENDPOINTS, {"url": "https://shop.example/events"}, key=key).body["id"]
+    endpoint, since = f"{ENDPOINTS}/{made}", {"failedSince": timezone.now().isoformat()}
     calls = {
         "enqueueSignInNotification": ("POST", api_client.PATH, body(jobId="a")),
         "readJob": ("GET", "/api/jobs/a", None),
@@ -71,19 +81,47 @@ def answers_of(site, limited, away):
         "replayDeadLetters": ("POST", many, order),
         "replayDeadLetter": ("POST", replay, None),
         "discardDeadLetter": ("POST", discard, None),
+        "listEventEndpoints": ("GET", ENDPOINTS, None),
+        "createEventEndpoint": ("POST", ENDPOINTS, {"url": "https://shop.example/events"}),
+        "readEventEndpoint": ("GET", endpoint, None),
+        "changeEventEndpoint": ("PATCH", endpoint, {"types": []}),
+        "rotateEventSecret": ("POST", f"{endpoint}/rotate", None),
+        "pingEventEndpoint": ("POST", f"{endpoint}/ping", None),
+        "listEventDeliveries": ("GET", f"{endpoint}/deliveries", None),
+        "replayEvents": ("POST", f"{endpoint}/replay", since),
     }
+    usual = {"createEventEndpoint": 201, "changeEventEndpoint": 200, "rotateEventSecret": 200}
     for name, call in calls.items():
-        yield name, 202 if call[0] == "POST" else 200, site.call(*call, key=key)
+        yield name, usual.get(name, 202 if call[0] == "POST" else 200), site.call(*call, key=key)
         yield name, 401, site.call(*call, key="nk_000000000000_" + "x" * 43)
         yield name, 403, site.call(*call, key=api_client.key("enqueue") if name == "readJob" else read)
         limited.call("GET", "/api/jobs/a", key=key)
         yield name, 429, limited.call(*call, key=key)
         yield name, 503, away.call(*call, key=key)
-        if name in ("enqueueSignInNotification", "replayDeadLetters"):
+        if name in WITH_BODY:
             yield name, 400, site.call(call[0], call[1], b"{", key=key)
             yield name, 411, site.call(call[0], call[1], b"0\r\n\r\n", key=key, **chunked)
             yield name, 413, site.call(call[0], call[1], b"x" * 65_537, key=key)
             yield name, 415, site.call(*call, key=key, **text)
+    for name, (method, path, given) in calls.items():
+        if path.startswith(f"{ENDPOINTS}/"):
+            none = path.replace(endpoint, f"{ENDPOINTS}/999999999")
+            yield name, 404, site.call(method, none, given, key=key)
+            yield name, 400, site.call(method, path.replace(endpoint, f"{ENDPOINTS}/none"), given, key=key)
+    site.call("PATCH", endpoint, {"on": False}, key=key)
+    for name in ("pingEventEndpoint", "replayEvents"):
+        yield name, 409, site.call(*calls[name], key=key)
+    for _ in range(MOST_OF_A_SITE):
+        site.call(*calls["createEventEndpoint"], key=key)
+    yield "createEventEndpoint", 409, site.call(*calls["createEventEndpoint"], key=key)
+    gone = ("DELETE", endpoint, None)
+    yield "deleteEventEndpoint", 400, site.call("DELETE", f"{ENDPOINTS}/none", key=key)
+    yield "deleteEventEndpoint", 401, site.call(*gone)
+    yield "deleteEventEndpoint", 403, site.call(*gone, key=read)
+    yield "deleteEventEndpoint", 429, limited.call(*gone, key=key)
+    yield "deleteEventEndpoint", 503, away.call(*gone, key=key)
+    yield "deleteEventEndpoint", 204, site.call(*gone, key=key)
+    yield "deleteEventEndpoint", 404, site.call(*gone, key=key)
     yield "enqueueSignInNotification", 409, site.call(*calls["enqueueSignInNotification"], key=key)
     others = body(jobId="a", userId="another")
     yield "enqueueSignInNotification", 422, site.call("POST", api_client.PATH, others, key=key)

@@ -22,6 +22,10 @@ def before_call(context, case, kwargs):
         case.headers["Idempotency-Key"] = (case.body or {}).get("jobId") or f"one-body-only-{uuid.uuid4()}"
     if isinstance(case.body, dict) and len(str(case.body.get("email")).rpartition("@")[0]) > 64:
         case.body["email"] = "bat@example.mn"
+    if isinstance(case.body, dict) and isinstance(case.body.get("url"), str):
+        case.body["url"] = "https://shop.example/events"
+    if isinstance(case.body, dict) and isinstance(case.body.get("failedSince"), str):
+        case.body["failedSince"] = datetime.now(UTC).isoformat()
     if case.query and "cursor" in case.query:
         case.query["cursor"] = ""
 

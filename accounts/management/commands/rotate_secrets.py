@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.credentials import Credential
+from accounts.events.endpoint import EventEndpoint
 from accounts.factors.reencryption import reencrypt_factors
 from accounts.suppression import entries
 from accounts.user import User
@@ -21,6 +22,8 @@ class Command(BaseCommand):
     def handle(self, **_: Any) -> None:
         done, unreadable = reencrypt_factors()
         self.stdout.write(f"second factors encrypted with the present key: {done}")
+        sealed, unreadable_secrets = EventEndpoint.objects.reencrypt()
+        self.stdout.write(f"event endpoints whose secrets are encrypted with the present key: {sealed}")
         changed, unknown = entries.rekey(known_addresses())
         self.stdout.write(f"suppressed addresses hashed with the present key: {changed}")
         if unknown and settings.SECRET_KEY_FALLBACKS:
@@ -31,6 +34,10 @@ class Command(BaseCommand):
             )
         if unreadable:
             raise CommandError(f"second factors that no key can read: {unreadable}. Add their key to the fallbacks.")
+        if unreadable_secrets:
+            raise CommandError(
+                f"event endpoints whose secrets no key can read: {unreadable_secrets}. Add their key to the fallbacks."
+            )
 
 
 def known_addresses() -> Iterator[str]:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0009_keys_have_a_site'),
+        ('accounts', '0010_events'),
     ]
 
     operations = [

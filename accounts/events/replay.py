@@ -1,0 +1,59 @@
+"""Sending events again: one that failed, or all that failed since a time."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from accounts.events import outage, sender
+from accounts.events.delivery import EventDelivery
+from accounts.events.emit import JOB_TYPE
+from accounts.events.endpoint import EventEndpoint
+from jobs.core import audit
+from jobs.core.job import JobLog, JobQuerySet
+from jobs.core.masking import abbreviate_payload
+from jobs.queue import actions
+
+CHUNK = 500  # events a transaction
+
+
+def events_of(endpoint: EventEndpoint) -> JobQuerySet:
+    """Return the jobs of an endpoint's events."""
+    return JobLog.objects.filter(job_type=JOB_TYPE, source=endpoint.site.slug, payload__endpoint=endpoint.pk)
+
+
+def bodies_of(endpoint: EventEndpoint, deliveries: Sequence[EventDelivery]) -> dict[str, Any]:
+    """Return the masked bodies of these deliveries by the ids of their events; none after their retention."""
+    jobs = events_of(endpoint).filter(job_id__in={row.event_id for row in deliveries}).exclude(payload={})
+    return {job.job_id: abbreviate_payload(json.loads(sender.body_of(job.payload))) for job in jobs}
+
+
+def replay_one(endpoint: EventEndpoint, event_id: str, *, who: str) -> JobLog | None:
+    """Send one event again that failed: a dead letter, or one that waits for its next attempt.
+
+    Return its job; None when the endpoint has no such event. Its status says whether it is sent again: `enqueued`, or
+    `failed` and due now.
+    """
+    job = events_of(endpoint).filter(job_id=event_id).first()
+    if job is not None and not actions.replay(job, who=who):
+        with transaction.atomic():
+            if actions.wake(outage.waiting(endpoint).filter(pk=job.pk)):
+                audit.record(who, audit.AuditEntry.Act.RESCHEDULE, job.job_id)
+        job.refresh_from_db()
+    return job
+
+
+def replay_since(endpoint: EventEndpoint, since: datetime, *, who: str) -> int:
+    """Send all events again that failed since a time: dead letters, and those that wait; return how many."""
+    name = {"change": "events replayed", "since": since.isoformat(timespec="seconds")}
+    audit.record(who, audit.AuditEntry.Act.CHANGE_ENDPOINT, endpoint.audit_name, **name)
+    dead = events_of(endpoint).dead().filter(processed_at__gte=since).order_by("pk")
+    replayed = 0
+    while moved := actions.replay_many(list(dead[:CHUNK])):
+        replayed += moved
+    waiting = outage.waiting(endpoint).filter(processing_at__gte=since).order_by("pk")
+    while moved := actions.wake(waiting[:CHUNK]):
+        replayed += moved
+    return replayed
