@@ -29,8 +29,8 @@ from accounts.mail import dates, user_agents
 from accounts.rights.admin import OperatorPages, is_superior
 from accounts.sign_in import closing, sessions
 from accounts.sign_in.event import NoticeStatus, SignIn
-from accounts.sites import key_admin as _keys  # noqa: F401  (registers its pages)
-from accounts.sites import site_admin as _sites  # noqa: F401  (registers its pages)
+from accounts.sites.admin import keys as _keys  # noqa: F401  (registers its pages)
+from accounts.sites.admin import sites as _sites  # noqa: F401  (registers its pages)
 from accounts.suppression import admin as _suppression  # noqa: F401  (registers its pages)
 from accounts.user import User
 from jobs.admin.parts.readonly import ReadOnlyAdmin

@@ -14,6 +14,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
 
+from accounts.sites import api_requests
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 View = Callable[[HttpRequest], HttpResponse]
@@ -117,3 +119,18 @@ def _is_trusted(peer: str, networks: Iterable[Network], unix: bool) -> bool:
 
 def _within(address: Address, networks: Iterable[Network]) -> bool:
     return any(address.version == network.version and address in network for network in networks)
+
+
+def note_api_request(get_response: View) -> View:
+    """Middleware: count each request with a valid API key, by its operation and result."""
+
+    def respond(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        key, match = getattr(request, "api_key", None), request.resolver_match
+        if key is not None and match is not None:
+            problem = getattr(response, "problem", "")
+            method = request.method or ""
+            api_requests.note(key, method=method, route=match.route, status=response.status_code, problem=problem)
+        return response
+
+    return respond

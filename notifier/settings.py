@@ -179,7 +179,7 @@ MIDDLEWARE = [
     "notifier.middleware.trusted_proxies",
     "notifier.request_logging.log_request",
     "notifier.middleware.answer_probes",
-    "notifier.api.history.note_request",
+    "notifier.middleware.note_api_request",
     "notifier.api.problems.ApiProblems",
     "notifier.web.outage.Outage",
     "django.middleware.security.SecurityMiddleware",

@@ -13,6 +13,7 @@ from django.core.management.commands import flush
 from django.db import connections
 from playwright.sync_api import Browser, sync_playwright
 
+from accounts.sites.site import fill_this_site
 from tests.support import machine, templates
 from tests.support.postgres import Postgres
 from tests.support.site import Site
@@ -79,7 +80,7 @@ def quick_flush() -> Iterator[None]:
 
     patch = pytest.MonkeyPatch()
     patch.setattr(flush, "sql_flush", sql_flush)
-    patch.setattr(flush, "emit_post_migrate_signal", lambda *_: None)
+    patch.setattr(flush, "emit_post_migrate_signal", lambda *_, **__: fill_this_site())
     yield
     patch.undo()
 

@@ -38,7 +38,7 @@ from accounts.credentials.history import (
 from accounts.credentials.profile import EMPTY_PROFILE, language_before, profile_changed, read_profile
 from accounts.credentials.reverting import choose_primary, hold, older_addresses, restore, revert
 from accounts.credentials.tokens import ResetTokenGenerator, read_entry, sign_entry
-from accounts.mail.dispute_links import UNDO_DAYS
+from accounts.links.dispute_links import UNDO_DAYS
 
 __all__ = [
     "ASKED_FOR",

@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from accounts.credentials.epochs import end_epoch
 from accounts.credentials.history import FINAL_BACKINGS, Credential, circumstances, close_expired
-from accounts.mail.dispute_links import UNDO_DAYS
+from accounts.links.dispute_links import UNDO_DAYS
 from accounts.user import User
 
 KIND_OF_TYPE = {  # of allauth's rows of factors

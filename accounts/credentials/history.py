@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from accounts.mail.dispute_links import UNDO_DAYS
+from accounts.links.dispute_links import UNDO_DAYS
 from accounts.user import User
 
 

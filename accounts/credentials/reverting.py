@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from accounts.credentials import factors, github, profile
 from accounts.credentials.history import FINAL_BACKINGS, Credential, CredentialQuerySet
-from accounts.mail.dispute_links import UNDO_DAYS
+from accounts.links.dispute_links import UNDO_DAYS
 from accounts.user import User
 
 State, Kind, Backing = Credential.State, Credential.Kind, Credential.Backing

@@ -14,8 +14,8 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import npgettext, override, pgettext
 
-from accounts.links import address_links
-from accounts.mail import dates, dispute_links, geoip, user_agents
+from accounts.links import address_links, dispute_links
+from accounts.mail import dates, geoip, user_agents
 from accounts.mail.brand import Brand
 from accounts.mail.sanitize import defang, mask_address, plain_text
 

@@ -28,8 +28,8 @@ from django.urls import reverse
 from django.utils import translation
 
 from accounts import credentials
-from accounts.links import address_links
-from accounts.mail import content, dates, dispute_links, geoip, mime, rendering, smtp
+from accounts.links import address_links, dispute_links
+from accounts.mail import content, dates, geoip, mime, rendering, smtp
 from accounts.mail.addresses import deliverable
 from accounts.mail.brand import Brand
 from accounts.mail.sanitize import defang, plain_text

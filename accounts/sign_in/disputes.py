@@ -22,7 +22,8 @@ from django.utils import timezone
 
 from accounts import credentials
 from accounts.credentials import UNDO_DAYS, Credential
-from accounts.mail import dispute_links, user_agents
+from accounts.links import dispute_links
+from accounts.mail import user_agents
 from accounts.notices import account, security
 from accounts.pending import flow
 from accounts.pending.request import RequestKind

@@ -14,7 +14,6 @@ from accounts.mail import content
 from accounts.user import User
 from jobs.core import sql
 
-
 NULL: dict[str, Any] = {"null": True}
 """Of a user that sign-ins of this site always have, and of a site that others always have: code asks for the one that
 is there, so the type checker is not shown that it may be missing."""

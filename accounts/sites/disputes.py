@@ -16,7 +16,8 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from accounts.events import emit
-from accounts.mail import dispute_links, user_agents
+from accounts.links import dispute_links
+from accounts.mail import user_agents
 from accounts.notices import account
 from accounts.sign_in.event import SignIn
 from accounts.sign_in.known_devices import Device

@@ -21,10 +21,12 @@ from jobs.core import attempts, job_types, pauses, sql
 from jobs.core.errors import ErrorClass, Failure
 from jobs.core.pauses import Lane
 from jobs.core.sql import from_now, statements
+from jobs.core.waits import Waits
 
 JOB_ID = r"^[A-Za-z0-9._:-]{1,128}\Z"
 STORED_ID = r"^[A-Za-z0-9._:-]{1,200}\Z"  # another site's: its source, a colon, and its own id
 THIS_SITE = "signal"  # the source of this site's own jobs
+OF_OTHERS = ~Q(source=THIS_SITE)
 LOST_LIMIT = 5  # workers that one job may kill before it is poison
 
 
@@ -55,7 +57,7 @@ DEAD_GROUP = ("fingerprint", "error_class", "dlq_reason", "processed_at")
 CLAIMABLE = (*WAITING, Status.PROCESSING)  # due, due again, or with an expired lease
 
 
-class JobQuerySet(models.QuerySet["JobLog"]):
+class JobQuerySet(Waits["JobLog"]):
     """Jobs by their state, and every move of many jobs."""
 
     def due(self) -> Self:
@@ -91,19 +93,11 @@ class JobQuerySet(models.QuerySet["JobLog"]):
 
     def next_attempt(self, pk: int) -> tuple[int, float] | None:
         """Return the number of a waiting job's next attempt, and the seconds until it is due (0 or less: it is)."""
-        waiting = self.filter(pk=pk, status__in=WAITING)
-        found = waiting.values_list(F("attempt_count") + 1, F("run_at") - Now()).first()
+        number_and_wait = self.filter(pk=pk, status__in=WAITING).values_list(
+            F("attempt_count") + 1, F("run_at") - Now()
+        )
+        found = number_and_wait.first()
         return (found[0], found[1].total_seconds()) if found else None
-
-    def oldest_waits(self) -> dict[str, float]:
-        """Return the seconds since the first of these jobs of each lane was due; 0 in a lane without jobs."""
-        first = [self.filter(lane=lane).order_by("run_at").values_list(Now() - F("run_at"))[:1] for lane in Lane.values]
-        waits = [0.0 if waited is None else sql.seconds_of(waited) for waited in sql.fetch_each(first)]
-        return {lane: max(0.0, waited) for lane, waited in zip(Lane.values, waits, strict=True)}
-
-    def oldest_wait(self) -> float:
-        """Return the seconds since the first of these jobs was due; 0 without jobs."""
-        return max(self.oldest_waits().values())
 
     def claim_many(self, attempts: list[tuple[int, int]], worker: str) -> list["JobLog"]:
         """Claim jobs for `attempts`, (key, number of the attempt) pairs; return those that were claimed."""
@@ -199,8 +193,9 @@ class JobLog(models.Model):
     processing_at = models.DateTimeField(_("started"), null=True)
     processed_at = models.DateTimeField(_("settled"), null=True)
 
-    # set by a claim, by the database's clock
-    waited: float | None = None  # seconds that the job had been due; None when its worker was lost
+    waited: float | None = (
+        None  # set by a claim, as the two below: seconds that the job had been due; None when its worker was lost
+    )
     age: float = 0.0  # seconds since it was enqueued
     expired: bool = False  # whether it is too old to be tried
 
@@ -223,16 +218,13 @@ class JobLog(models.Model):
             models.Index(fields=["lease_until"], name="job_processing", condition=Q(status="processing")),
             models.Index(fields=["processed_at"], name="job_completed", condition=Q(status="completed")),
             models.Index(fields=["processed_at", "id"], name="job_dlq", condition=Q(status="dlq")),
-            models.Index(fields=["source", "-id"], name="job_of_a_site", condition=~Q(source=THIS_SITE)),
+            models.Index(fields=["source", "-id"], name="job_of_a_site", condition=OF_OTHERS),
             # The operators' lists, newest first. They hold few rows, and no write while everything works.
             models.Index(fields=["id"], name="job_wrong", condition=Q(status__in=["failed", "dlq"])),
             models.Index(fields=["id"], name="job_discarded", condition=Q(status="discarded")),
             models.Index(fields=DEAD_GROUP, name="job_dead_groups", condition=Q(status="dlq")),
             models.Index(fields=["fingerprint", "id"], name="job_dead_of_error", condition=Q(status="dlq")),
-            # The numbers of another site.
-            models.Index(
-                fields=["source", "job_type", "status", "id"], name="job_of_site", condition=~Q(source=THIS_SITE)
-            ),
+            models.Index(fields=["source", "job_type", "status", "id"], name="job_of_site", condition=OF_OTHERS),
         ]
 
     def __str__(self) -> str:

@@ -66,7 +66,7 @@ class BearerKey(HttpBearer):
         key = ApiKey.objects.find(token)
         if key is None:
             return None
-        request.api_key = key.pk  # type: ignore[attr-defined]  # for notifier.api.history
+        request.api_key = key.pk  # type: ignore[attr-defined]  # for notifier.middleware
         count_request(request, "key", str(key.pk))
         if not self.scopes & set(key.scopes):
             raise Problem("forbidden", f"The key needs the scope {' or '.join(sorted(self.scopes))}.")

@@ -16,10 +16,9 @@ from jobs.queue.cancel import cancel
 from jobs.queue.enqueue import Duplicate, RateLimited
 from notifier.api import fields, schemas
 from notifier.api.auth import BearerKey, Caller, caller_of, refuse, site_of
-from notifier.api.operations import JobId, error_responses, find_job, id_for, state_for
+from notifier.api.operations import LONGEST_WAIT, JobId, error_responses, find_job, id_for, state_for, wait_for_end
 from notifier.api.paging import newest_of
 from notifier.api.problems import Problem
-from notifier.api.waiting import LONGEST, wait_for_end
 
 router = Router(tags=["Jobs"])
 IdempotencyKey = Annotated[
@@ -35,7 +34,7 @@ Wait = Annotated[
     int,
     Query(
         ge=0,
-        le=LONGEST,
+        le=LONGEST_WAIT,
         description="Seconds to wait for the job to end. The response may come earlier: in each web process only one "
         "request waits at a time.",
     ),

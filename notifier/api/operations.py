@@ -1,6 +1,8 @@
 """Parts that several operations of the API share."""
 
 import re
+import threading
+import time
 from typing import Annotated, Any
 
 from django.db.models import QuerySet
@@ -8,11 +10,15 @@ from ninja import Path
 
 from accounts.sites.job_ids import own_id, stored_id
 from accounts.sites.site import Site
-from jobs.core.job import STORED_ID, JobLog
+from jobs.core.job import STORED_ID, JobLog, Status
 from notifier.api import schemas
 from notifier.api.auth import Caller
 from notifier.api.problems import Problem
 
+ENDED = (Status.COMPLETED, Status.DISCARDED, Status.DLQ)
+LONGEST_WAIT = 20  # seconds that a request may wait for a job to end
+POLL_SECONDS = 0.25
+_slots = threading.BoundedSemaphore(1)  # of a process: a request that waits holds a thread that others need
 JobId = Annotated[
     str, Path(alias="jobId", description="1 to 128 of A-Z a-z 0-9 . _ : -", examples=["shop-signin-7f3a"])
 ]
@@ -56,3 +62,17 @@ def id_for(job: JobLog, caller: Caller) -> str:
 def state_for(job: JobLog, caller: Caller) -> schemas.JobState:
     """Return the body that names a job and its status."""
     return schemas.JobState(job_id=id_for(job, caller), status=job.status)
+
+
+def wait_for_end(job: JobLog, seconds: int) -> JobLog:
+    """Return the job when it has ended, at most `seconds` later; immediately when another request waits here."""
+    if not seconds or not _slots.acquire(blocking=False):
+        return job
+    try:
+        until = time.monotonic() + seconds
+        while job.status not in ENDED and time.monotonic() < until:
+            time.sleep(POLL_SECONDS)
+            job.refresh_from_db()
+    finally:
+        _slots.release()
+    return job

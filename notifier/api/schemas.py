@@ -113,7 +113,7 @@ class Batch(RequestBody):
         Field(
             min_length=1,
             max_length=MAX_BATCH,
-            json_schema_extra={"items": {"$ref": "#/components/schemas/SignInNotification"}},
+            description="Each as the body of enqueueSignInNotification.",
         ),
     ]
 

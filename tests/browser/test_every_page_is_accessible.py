@@ -63,7 +63,7 @@ ASK = (
 SITE_SIGN_IN = """
 from django.utils import timezone
 from accounts.links.address_links import UNSUBSCRIBE_SITE
-from accounts.mail import dispute_links
+from accounts.links import dispute_links
 from accounts.sign_in.event import SignIn
 from accounts.sites.sign_ins import SiteSignIn, record_site_sign_in
 from accounts.sites.site import Site

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.changes import leaving
 from accounts.credentials import Credential
-from accounts.mail import dispute_links
+from accounts.links import dispute_links
 from accounts.notices import account
 from accounts.sign_in.event import AccountChange, SignIn
 from accounts.user import User

@@ -6,7 +6,7 @@ from django.test import Client
 
 from accounts import credentials
 from accounts.credentials import Credential
-from accounts.mail import dispute_links
+from accounts.links import dispute_links
 from accounts.sign_in.event import SignIn
 from tests.support.factors import add_app, code, enter_code, recovery_codes
 from tests.support.people import FIREFOX, PASSWORD, browser, last, person, sign_in, sign_out

@@ -13,7 +13,7 @@ from django_q.conf import Conf
 
 from accounts.credentials import Credential, ResetTokenGenerator
 from accounts.factors import authenticators
-from accounts.mail import dispute_links
+from accounts.links import dispute_links
 from accounts.secrecy import vault
 from accounts.sign_in.event import SignIn
 from accounts.sites.sign_ins import SiteSignIn, record_site_sign_in

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from accounts import credentials
 from accounts.changes import locking, proof, review
 from accounts.credentials import Credential
-from accounts.mail import dispute_links
+from accounts.links import dispute_links
 from accounts.notices import account as emails
 from accounts.notices.digest import DigestEntry
 from accounts.sign_in import disputes

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.sign_in.event import SignIn
-from accounts.sites import preview, statistics
+from accounts.sites.admin import preview, statistics
 from accounts.sites.api_requests import ApiRequest
 from accounts.sites.keys import ApiKey
 from accounts.sites.site import Site

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts import credentials
 from accounts.credentials import Credential
-from accounts.mail import dispute_links
+from accounts.links import dispute_links
 from accounts.sign_in import disputes
 from accounts.sign_in.event import AccountChange, SignIn
 from accounts.user import User

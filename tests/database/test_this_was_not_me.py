@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.credentials import Credential
-from accounts.mail import dispute_links
+from accounts.links import dispute_links
 from accounts.notices import account, digest
 from accounts.notices.digest import DigestEntry
 from accounts.sign_in import disputes

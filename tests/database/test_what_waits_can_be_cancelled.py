@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts import privacy
 from accounts.credentials import Credential
-from accounts.mail import dispute_links
+from accounts.links import dispute_links
 from accounts.notices import account
 from accounts.pending import flow
 from accounts.pending.request import PendingRequest, RequestKind

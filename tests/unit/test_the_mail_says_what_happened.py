@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from django.core import signing
 
-from accounts.mail import dispute_links
+from accounts.links import dispute_links
 from accounts.mail.rendering import render_payload
 from tests.support.mail import PAYLOAD
 

@@ -1,0 +1,26 @@
+"""How long jobs have waited: since when the first of each lane is due."""
+
+from typing import Generic, TypeVar
+
+from django.db import models
+from django.db.models import F
+from django.db.models.functions import Now
+
+from jobs.core import sql
+from jobs.core.pauses import Lane
+
+Row = TypeVar("Row", bound=models.Model)
+
+
+class Waits(models.QuerySet[Row], Generic[Row]):
+    """A queryset of jobs that knows how long they have waited."""
+
+    def oldest_waits(self) -> dict[str, float]:
+        """Return the seconds since the first of these jobs of each lane was due; 0 in a lane without jobs."""
+        first = [self.filter(lane=lane).order_by("run_at").values_list(Now() - F("run_at"))[:1] for lane in Lane.values]
+        waits = [0.0 if waited is None else sql.seconds_of(waited) for waited in sql.fetch_each(first)]
+        return {lane: max(0.0, waited) for lane, waited in zip(Lane.values, waits, strict=True)}
+
+    def oldest_wait(self) -> float:
+        """Return the seconds since the first of these jobs was due; 0 without jobs."""
+        return max(self.oldest_waits().values())
