@@ -1,5 +1,6 @@
 """Events: emitted once, signed, tried again, replayed, due again after an outage, and never in contradiction."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,8 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.events import outage, replay, request, sender
+from accounts.events import outage, request, sender
+from accounts.events import replay as replays
 from accounts.events.delivery import EventDelivery
 from accounts.events.emit import emit, ping
 from accounts.events.endpoint import EventEndpoint, OffReason
@@ -69,15 +71,20 @@ def run_notice(job):
     return job
 
 
-def failing_with(monkeypatch, error):
+@pytest.fixture
+def failing_with():
     """Lets the handler of notices raise an error; None: it works."""
+    real = job_types.get("signin-notification")
 
-    def handler(job):
-        if error:
-            raise error
+    def behave(error):
+        def handler(job):
+            if error:
+                raise error
 
-    kind = job_types.get("signin-notification")
-    monkeypatch.setitem(job_types._types, kind.name, job_types.JobType(kind.name, handler, execution=kind.execution))
+        job_types.register(replace(real, handler=handler))
+
+    yield behave
+    job_types.register(real)
 
 
 def test_an_event_is_signed_and_sent_once(shop, receiver):
@@ -172,7 +179,7 @@ def test_410_turns_the_endpoint_off_and_what_waits_is_kept_for_a_replay(shop, re
     assert events().count() == 3, "an endpoint that is off gets no new event"
     receiver.answer = (204, b"")
     endpoint.change(who="tests", on=True)
-    assert replay.replay_since(endpoint, timezone.now() - timedelta(hours=1), who="tests") == 3
+    assert replays.replay_since(endpoint, timezone.now() - timedelta(hours=1), who="tests") == 3
     run_due()
     assert events().filter(status="completed").count() == 3
 
@@ -321,18 +328,18 @@ def test_five_days_without_success_turn_the_endpoint_off_and_the_support_is_emai
     assert "token=abc" not in sent.body
 
 
-def test_the_outcome_of_a_notice_is_an_event(shop, receiver, monkeypatch):
-    failing_with(monkeypatch, None)
+def test_the_outcome_of_a_notice_is_an_event(shop, receiver, monkeypatch, failing_with):
+    failing_with(None)
     run_notice(notice("shop:a"))
-    failing_with(monkeypatch, errors.Permanent("550 no such user"))
+    failing_with(errors.Permanent("550 no such user"))
     run_notice(notice("shop:b"))
     entries.suppress("dead@example.mn", entries.SuppressionReason.BOUNCED, reported_by="tests", at=timezone.now())
     run_notice(notice("shop:c", email="dead@example.mn"))
-    failing_with(monkeypatch, errors.Obsolete("the user turned routine notices off"))
+    failing_with(errors.Obsolete("the user turned routine notices off"))
     run_notice(notice("shop:d"))
-    failing_with(monkeypatch, errors.Obsolete("something else"))
+    failing_with(errors.Obsolete("something else"))
     run_notice(notice("shop:e"))
-    failing_with(monkeypatch, None)
+    failing_with(None)
     run_notice(notice("1", source="signal"))
     assert [(job.payload["type"], job.payload["data"]) for job in events()] == [
         ("notice.delivered", {"jobId": "a", "userId": "bat"}),
@@ -342,8 +349,8 @@ def test_the_outcome_of_a_notice_is_an_event(shop, receiver, monkeypatch):
     ]
 
 
-def test_a_settlement_that_is_undone_undoes_its_event_too(shop, monkeypatch):
-    failing_with(monkeypatch, None)
+def test_a_settlement_that_is_undone_undoes_its_event_too(shop, monkeypatch, failing_with):
+    failing_with(None)
     job = notice()
 
     def broken(*_):
@@ -356,14 +363,16 @@ def test_a_settlement_that_is_undone_undoes_its_event_too(shop, monkeypatch):
     assert (job.status, events().count()) == ("processing", 0)
 
 
-def test_an_event_that_cannot_be_written_undoes_no_settlement(shop, monkeypatch):
-    failing_with(monkeypatch, None)
+def test_an_event_that_cannot_be_written_undoes_no_settlement(shop, monkeypatch, failing_with):
+    failing_with(None)
     monkeypatch.setattr("accounts.events.emit.enqueue_jobs", lambda _: connection.cursor().execute("SELECT 1/0, x"))
     assert run_notice(notice()).status == "completed"
 
 
-def test_an_outage_of_the_mail_server_makes_no_failed_event_before_its_replay_failed_too(shop, monkeypatch):
-    failing_with(monkeypatch, errors.Unreachable("no answer"))
+def test_an_outage_of_the_mail_server_makes_no_failed_event_before_its_replay_failed_too(
+    shop, monkeypatch, failing_with
+):
+    failing_with(errors.Unreachable("no answer"))
     job = notice()
     JobLog.objects.update(max_attempts=1)
     assert run_notice(job).status == "dlq"
@@ -375,8 +384,10 @@ def test_an_outage_of_the_mail_server_makes_no_failed_event_before_its_replay_fa
     assert event.payload["data"]["reason"] == "exhausted"
 
 
-def test_a_failed_event_waits_while_a_breaker_may_replay_its_notice_and_goes_when_it_does(shop, receiver, monkeypatch):
-    failing_with(monkeypatch, errors.Permanent("554 relay access denied"))
+def test_a_failed_event_waits_while_a_breaker_may_replay_its_notice_and_goes_when_it_does(
+    shop, receiver, monkeypatch, failing_with
+):
+    failing_with(errors.Permanent("554 relay access denied"))
     job = run_notice(notice())
     event = events().get()
     assert event.run_at > timezone.now() + timedelta(seconds=60)
@@ -388,7 +399,7 @@ def test_a_failed_event_waits_while_a_breaker_may_replay_its_notice_and_goes_whe
     assert (events().get().status, receiver.requests) == ("failed", [])
     reconciler.replay_first_refused(state)
     state.delete()
-    failing_with(monkeypatch, None)
+    failing_with(None)
     assert run_notice(job).status == "completed"
     make_due()
     run_due()
@@ -411,11 +422,11 @@ def test_one_event_is_replayed_by_its_id(shop, receiver):
     job = events().get()
     receiver.answer = (200, b"")
     EventEndpoint.objects.update(last_failure_at=timezone.now() - timedelta(hours=1))
-    assert replay.replay_one(endpoint, job.job_id, who="tests") == job
+    assert replays.replay_one(endpoint, job.job_id, who="tests") == job
     assert run_due() == 1
     assert events().get().status == "completed"
-    assert replay.replay_one(endpoint, "evt_" + "0" * 32, who="tests") is None
-    assert replay.replay_one(endpoint_of(receiver.url, slug="cafe")[0], job.job_id, who="tests") is None
+    assert replays.replay_one(endpoint, "evt_" + "0" * 32, who="tests") is None
+    assert replays.replay_one(endpoint_of(receiver.url, slug="cafe")[0], job.job_id, who="tests") is None
 
 
 def test_a_history_is_masked_and_old_rows_are_deleted(shop, receiver):
@@ -443,8 +454,8 @@ def test_a_batch_of_events_takes_a_handful_of_statements(shop, receiver):
     assert len(written) < 20
 
 
-def test_a_dead_letter_that_nothing_replays_has_its_event_immediately(shop, monkeypatch):
-    failing_with(monkeypatch, errors.Temporary("451 later"))
+def test_a_dead_letter_that_nothing_replays_has_its_event_immediately(shop, monkeypatch, failing_with):
+    failing_with(errors.Temporary("451 later"))
     job = notice()
     JobLog.objects.update(max_attempts=1)
     run_notice(job)

@@ -66,7 +66,7 @@ class Receiver:
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
                 if one := _read(self.rfile):
-                    receiver._take(one, self.wfile)
+                    receiver.take(one, self.wfile)
 
         self._server = _Server((self.host, self.port), Handler)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -76,7 +76,8 @@ class Receiver:
         self._server.shutdown()
         self._server.server_close()
 
-    def _take(self, one: Received, out: Any) -> None:
+    def take(self, one: Received, out: Any) -> None:
+        """Answers one request."""
         answer = self.answer(one) if callable(self.answer) else self.answer
         with self._lock:
             self.requests.append(one)

@@ -11,7 +11,20 @@ from tests.support.mail import account_email
 from tests.unit.test_the_mail_says_what_happened import Visible
 
 KINDS = sorted(LINKS)
-NAMES = {"Yellow", "Books", "Chrome", "Windows", "GitHub", "Settings", "Sessions", "Applications", "UTC", "IP", "bat"}
+NAMES = {
+    "Yellow",
+    "Books",
+    "Chrome",
+    "Windows",
+    "GitHub",
+    "Settings",
+    "Sessions",
+    "Applications",
+    "UTC",
+    "IP",
+    "API",
+    "bat",
+}
 
 
 @pytest.mark.parametrize("language", ["mn", "en"])
