@@ -3,17 +3,21 @@
 1. GET and HEAD of /healthz have a thread of their own, whatever the other threads wait for.
 2. Requests of programs (the API, webhooks) and of people each leave one thread to the other group.
 3. A connection that has sent nothing holds no thread.
-4. A worker that ends first answers the connections that the kernel has accepted for it (E7): no proxy sees them reset.
+4. A site that starts listens when its code is loaded: until then connections are refused, and no request waits.
+5. A worker that ends first answers the connections that the kernel has accepted for it (E7): no proxy sees them reset.
+6. A busy thread leaves the interpreter to a waiting one after a millisecond.
 
 Only the main process of gunicorn imports this module, before the settings: it uses neither these nor Django.
 """
 
 import socket
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from gunicorn.workers import gthread
@@ -22,6 +26,7 @@ from notifier.web.arrival import ARRIVED, PROGRAMS
 
 PROBE = b"/healthz"
 HEAD_BYTES = 4096
+SWITCH_SECONDS = 0.001  # /healthz takes the interpreter's lock a dozen times; Python's own 0.005 make it 0.2 s and more
 SILENT_SECONDS = 5.0  # after which a new connection that has sent nothing is closed
 
 Task = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
@@ -103,6 +108,13 @@ class Worker(gthread.ThreadWorker):
 
         self.wsgi = respond
 
+    def run(self) -> None:
+        """Listen, now that the code is loaded, and serve."""
+        sys.setswitchinterval(SWITCH_SECONDS)
+        for listener in self.sockets:
+            listener.listen(self.cfg.backlog)
+        super().run()
+
     def enqueue_req(self, conn: Any) -> None:
         """Queue a request in the share of its kind; leave a connection without one to the poller."""
         head = _first_bytes(conn.sock)
@@ -131,6 +143,14 @@ class Worker(gthread.ThreadWorker):
                 before = self.nr_conns
                 self.accept(listener)
             listener.close()
+
+
+def refuse_connections(listeners: Iterable[socket.socket]) -> None:
+    """Stop listening, and keep the address. On Linux alone, and not for unix sockets, which could not listen again."""
+    for listener in listeners:
+        if listener.family != socket.AF_UNIX:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RD)
 
 
 def _first_bytes(connection: socket.socket) -> bytes | None:

@@ -124,7 +124,10 @@ def _of_the_database(stand: Stand) -> list[Kind]:
 
 
 def _restarts(stand: Stand) -> list[Kind]:
-    return [Kind("roll-web", "rolling restart of the web behind a proxy", stand.roll_web)]
+    return [
+        Kind("roll-web", "rolling restart of the web behind a proxy", stand.roll_web),
+        Kind("reload-web", "SIGHUP to every web host", stand.reload_web),
+    ]
 
 
 def _of_the_network(stand: Stand) -> list[Kind]:
