@@ -10,6 +10,8 @@
 Only the main process of gunicorn imports this module, before the settings: it uses neither these nor Django.
 """
 
+import gc
+import os
 import socket
 import sys
 import threading
@@ -27,6 +29,7 @@ from notifier.web.arrival import ARRIVED, PROGRAMS
 PROBE = b"/healthz"
 HEAD_BYTES = 4096
 SWITCH_SECONDS = 0.001  # /healthz takes the interpreter's lock a dozen times; Python's own 0.005 make it 0.2 s and more
+LOADING_NICENESS = 19  # of the thread that loads the code while another process answers, as in a reload
 SILENT_SECONDS = 5.0  # after which a new connection that has sent nothing is closed
 
 Task = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
@@ -98,7 +101,9 @@ class Worker(gthread.ThreadWorker):
         return Threads(self.cfg.threads)
 
     def load_wsgi(self) -> None:
-        super().load_wsgi()
+        with ThreadPoolExecutor(1, "load", initializer=_give_way) as pool:
+            pool.submit(super().load_wsgi).result()
+            pool.submit(_exempt_from_collection).result()
         application: Any = vars(self)["wsgi"]
 
         def respond(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -151,6 +156,18 @@ def refuse_connections(listeners: Iterable[socket.socket]) -> None:
         if listener.family != socket.AF_UNIX:
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RD)
+
+
+def _give_way() -> None:
+    """Let other processes run before this thread. It cannot get its priority back, so the thread has to end."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOADING_NICENESS)
+
+
+def _exempt_from_collection() -> None:
+    """Leave what is loaded out of garbage collections: a full one stops every thread for 50 ms and more."""
+    gc.collect()
+    gc.freeze()
 
 
 def _first_bytes(connection: socket.socket) -> bytes | None:
