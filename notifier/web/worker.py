@@ -160,6 +160,8 @@ def refuse_connections(listeners: Iterable[socket.socket]) -> None:
 
 def _give_way() -> None:
     """Let other processes run before this thread. It cannot get its priority back, so the thread has to end."""
+    if sys.platform != "linux":  # where priorities are not those of threads
+        return
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOADING_NICENESS)
 
