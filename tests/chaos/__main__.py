@@ -5,8 +5,8 @@
 A PostgreSQL, a Redis, a mail server, a proxy, two web hosts and clusters of its own, with the shipped leases. As root
 the whole stand has a network and disks of its own (unshare), so that packets can vanish and a disk can be full.
 Ends with a table and with exit code 1 when a promise broke: a job lost (P1), a mail sent twice beyond P2, a mail with
-two Message-IDs, a web request longer than 3.5 s (P15, and half a second for a busy machine), or work that stood still
-for over 30 s after a fault's end.
+two Message-IDs, a web request longer than 3.5 s or one to /healthz longer than 0.6 s (P15, and half a second for a busy
+machine), or work that stood still for over 30 s after a fault's end.
 """
 
 import argparse

@@ -29,8 +29,6 @@ class Kind:
     repair: Callable[[], object] = lambda: None
     pause: float = 0.0
     harms: Callable[[float], int] = lambda struck_at: 0
-    kills_web: bool = False
-    """Whether the web hosts are dead meanwhile: a request may wait for their start."""
     times: int = 0
     slowest: float = 0.0
     """Seconds from the end of the fault until a mail was taken, at the most."""
@@ -70,7 +68,6 @@ def _kills(stand: Stand) -> list[Kind]:
             stand.kill_everything,
             stand.start_everything,
             2.0,
-            kills_web=True,
         ),
     ]
 

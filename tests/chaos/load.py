@@ -23,8 +23,12 @@ class Window:
     refused: Counter = field(default_factory=Counter)
     longest: float = 0.0
     """Seconds of the longest request."""
-    longest_probe: float = 0.0
-    """Seconds of the longest request to /healthz."""
+    probes: list[float] = field(default_factory=list)
+    """Seconds of each request to /healthz that was answered or refused."""
+
+    @property
+    def longest_probe(self) -> float:
+        return max(self.probes, default=0.0)
 
 
 class Load:
@@ -54,7 +58,7 @@ class Load:
     def add_probe(self, began: float, seconds: float, _status: int) -> None:
         """Count a request to /healthz that began at this time.monotonic()."""
         window = next((window for window in reversed(self.windows) if window.began <= began), self.windows[0])
-        window.longest_probe = max(window.longest_probe, seconds)
+        window.probes.append(seconds)
 
     def _post_all(self) -> None:
         number = 0

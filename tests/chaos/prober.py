@@ -1,4 +1,4 @@
-"""The prober of the chaos run: requests /healthz of the proxy and of each web host, and prints a line for each response.
+"""The prober of the chaos run: requests /healthz of the proxy and of each web host, and prints a line for each answer.
 
     python -m tests.chaos.prober 8000 8001 8002
 
