@@ -72,11 +72,11 @@ def test_in_a_reload_the_old_processes_answer_until_the_new_ones_can(site):
     site.hold.touch()
     site.processes["web"].send_signal(signal.SIGHUP)
     with site.loading():
-        assert [site.get("/healthz")[0] for _ in range(PROBES)] == [200] * PROBES
+        assert all(site.get("/healthz")[0] == 200 for _ in range(PROBES))
         assert set(old) < set(site.workers())
     psutil.wait_procs(old, timeout=60)
     eventually(lambda: len(site.workers()) == len(old) and not set(old) & set(site.workers()))
-    assert [site.get("/healthz")[0] for _ in range(PROBES)] == [200] * PROBES
+    assert all(site.get("/healthz")[0] == 200 for _ in range(PROBES))
     assert {os.getpriority(os.PRIO_PROCESS, thread.id) for one in site.workers() for thread in one.threads()} == {
         os.getpriority(os.PRIO_PROCESS, 0)
     }
