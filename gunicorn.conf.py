@@ -1,10 +1,11 @@
 """gunicorn's configuration, read automatically by `gunicorn notifier.wsgi`. Command-line options override it."""
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import gunicorn.workers.gthread  # noqa: F401  (the base of our worker: part of gunicorn, so it stays loaded)
@@ -29,7 +30,7 @@ with unloaded_afterwards():
 
     try:
         from notifier import settings
-        from notifier.web.worker import Worker
+        from notifier.web.worker import Worker, refuse_connections
     except ImproperlyConfigured as error:
         sys.exit(str(error))
 
@@ -44,13 +45,36 @@ accesslog = None  # a path may contain a token (P8): notifier/request_logging.py
 logconfig_dict = settings.LOGGING
 
 stop_writing = threading.Event()
+replaced: list[int] = []  # pids of the workers that a reload replaces
+
+
+def when_ready(server: Any) -> None:
+    """Refuse connections until a worker has loaded its code, unless another process listens at the same sockets."""
+    if not server.systemd and not server.master_pid:
+        refuse_connections(server.LISTENERS)
+
+
+def on_reload(server: Any) -> None:
+    """Keep the old workers until the new ones have loaded their code: gunicorn would end them immediately."""
+    replaced[:] = server.WORKERS
+    server.num_workers += len(replaced)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Start no other worker in the place of one that a reload replaced."""
+    if worker.pid in replaced:
+        replaced.remove(worker.pid)
+        server.num_workers -= 1
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start a thread in each worker that writes the counters of its requests for /metrics and for the callers."""
+    """End the workers that this one replaces; start a thread that writes the counts for /metrics and the callers."""
     from accounts.sites import api_requests
     from jobs.core import counters
 
+    for pid in replaced[worker.age % worker.cfg.workers :: worker.cfg.workers]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
     writers = (stop_writing, api_requests.write_noted)
     worker.counter_writer = threading.Thread(target=counters.keep_writing, args=writers, daemon=True)
     worker.counter_writer.start()

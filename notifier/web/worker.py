@@ -3,17 +3,23 @@
 1. GET and HEAD of /healthz have a thread of their own, whatever the other threads wait for.
 2. Requests of programs (the API, webhooks) and of people each leave one thread to the other group.
 3. A connection that has sent nothing holds no thread.
-4. A worker that ends first answers the connections that the kernel has accepted for it (E7): no proxy sees them reset.
+4. A site that starts listens when its code is loaded: until then connections are refused, and no request waits.
+5. A worker that ends first answers the connections that the kernel has accepted for it (E7): no proxy sees them reset.
+6. A busy thread leaves the interpreter to a waiting one after a millisecond.
 
 Only the main process of gunicorn imports this module, before the settings: it uses neither these nor Django.
 """
 
+import gc
+import os
 import socket
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from gunicorn.workers import gthread
@@ -22,6 +28,8 @@ from notifier.web.arrival import ARRIVED, PROGRAMS
 
 PROBE = b"/healthz"
 HEAD_BYTES = 4096
+SWITCH_SECONDS = 0.001  # /healthz takes the interpreter's lock a dozen times; Python's own 0.005 make it 0.2 s and more
+LOADING_NICENESS = 19  # of the thread that loads the code while another process answers, as in a reload
 SILENT_SECONDS = 5.0  # after which a new connection that has sent nothing is closed
 
 Task = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
@@ -93,7 +101,9 @@ class Worker(gthread.ThreadWorker):
         return Threads(self.cfg.threads)
 
     def load_wsgi(self) -> None:
-        super().load_wsgi()
+        with ThreadPoolExecutor(1, "load", initializer=_give_way) as pool:
+            pool.submit(super().load_wsgi).result()
+            pool.submit(_exempt_from_collection).result()
         application: Any = vars(self)["wsgi"]
 
         def respond(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -102,6 +112,13 @@ class Worker(gthread.ThreadWorker):
             return result
 
         self.wsgi = respond
+
+    def run(self) -> None:
+        """Listen, now that the code is loaded, and serve."""
+        sys.setswitchinterval(SWITCH_SECONDS)
+        for listener in self.sockets:
+            listener.listen(self.cfg.backlog)
+        super().run()
 
     def enqueue_req(self, conn: Any) -> None:
         """Queue a request in the share of its kind; leave a connection without one to the poller."""
@@ -131,6 +148,28 @@ class Worker(gthread.ThreadWorker):
                 before = self.nr_conns
                 self.accept(listener)
             listener.close()
+
+
+def refuse_connections(listeners: Iterable[socket.socket]) -> None:
+    """Stop listening, and keep the address. On Linux alone, and not for unix sockets, which could not listen again."""
+    for listener in listeners:
+        if listener.family != socket.AF_UNIX:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RD)
+
+
+def _give_way() -> None:
+    """Let other processes run before this thread. It cannot get its priority back, so the thread has to end."""
+    if sys.platform != "linux":  # where priorities are not those of threads
+        return
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOADING_NICENESS)
+
+
+def _exempt_from_collection() -> None:
+    """Leave what is loaded out of garbage collections: a full one stops every thread for 50 ms and more."""
+    gc.collect()
+    gc.freeze()
 
 
 def _first_bytes(connection: socket.socket) -> bytes | None:

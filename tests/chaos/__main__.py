@@ -5,8 +5,8 @@
 A PostgreSQL, a Redis, a mail server, a proxy, two web hosts and clusters of its own, with the shipped leases. As root
 the whole stand has a network and disks of its own (unshare), so that packets can vanish and a disk can be full.
 Ends with a table and with exit code 1 when a promise broke: a job lost (P1), a mail sent twice beyond P2, a mail with
-two Message-IDs, a web request longer than 3.5 s (P15, and half a second for a busy machine), or work that stood still
-for over 30 s after a fault's end.
+two Message-IDs, a web request longer than 3.5 s or one to /healthz longer than 0.6 s (P15, and half a second for a busy
+machine), or work that stood still for over 30 s after a fault's end.
 """
 
 import argparse
@@ -24,7 +24,8 @@ import structlog
 
 import tests.support.environment  # noqa: F401  (before Django's settings are read)
 from tests.chaos.kinds import Kind, all_kinds
-from tests.chaos.load import Load, Window
+from tests.chaos.load import Load
+from tests.chaos.prober import probing
 from tests.chaos.stand import Stand, own_mounts
 from tests.chaos.verdict import STANDSTILL, judge
 from tests.support.faults import can_drop_packets, own_network
@@ -44,7 +45,7 @@ def run(stand: Stand, load: Load, kinds: list[Kind], options: argparse.Namespace
 
 def suffer(stand: Stand, load: Load, kind: Kind, calm: float) -> None:
     say(f"{kind.slug}: {kind.name} ...")
-    load.window = window = Window()
+    window = load.begin_window()
     struck_at = time.time()
     kind.strike()
     time.sleep(kind.pause)
@@ -130,7 +131,8 @@ def main() -> None:
         kinds = chosen(all_kinds(stand), options.kinds)
         load = Load(stand.port, stand.key, options.rate)
         load.start()
-        run(stand, load, kinds, options)
+        with probing([stand.port, *stand.web_ports], load.add_probe):
+            run(stand, load, kinds, options)
         load.stop()
         settle()
         verdict = judge(kinds, load.accepted, load.given_up, stand.smtp.mails(), strict=not options.count_only)

@@ -29,8 +29,6 @@ class Kind:
     repair: Callable[[], object] = lambda: None
     pause: float = 0.0
     harms: Callable[[float], int] = lambda struck_at: 0
-    kills_web: bool = False
-    """Whether the web hosts are dead meanwhile: a request may wait for their start."""
     times: int = 0
     slowest: float = 0.0
     """Seconds from the end of the fault until a mail was taken, at the most."""
@@ -70,7 +68,6 @@ def _kills(stand: Stand) -> list[Kind]:
             stand.kill_everything,
             stand.start_everything,
             2.0,
-            kills_web=True,
         ),
     ]
 
@@ -124,7 +121,10 @@ def _of_the_database(stand: Stand) -> list[Kind]:
 
 
 def _restarts(stand: Stand) -> list[Kind]:
-    return [Kind("roll-web", "rolling restart of the web behind a proxy", stand.roll_web)]
+    return [
+        Kind("roll-web", "rolling restart of the web behind a proxy", stand.roll_web),
+        Kind("reload-web", "SIGHUP to every web host", stand.reload_web),
+    ]
 
 
 def _of_the_network(stand: Stand) -> list[Kind]:

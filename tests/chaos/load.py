@@ -1,4 +1,4 @@
-"""The load of the chaos run: notices posted through the proxy at a steady rate, and probes of /healthz meanwhile."""
+"""The load of the chaos run: notices posted through the proxy at a steady rate, and what the clients saw."""
 
 import http.client
 import json
@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 GIVE_UP = 180.0  # seconds after which a client tries a notice no more
 AGAIN = 2.0  # seconds between two tries
-PROBE_SECONDS = 0.2
 PATIENCE = 40.0  # seconds that a client waits for a response
 ACCEPTED = (202, 409)  # 409: an earlier try was accepted, and its response lost
 
@@ -19,35 +18,47 @@ ACCEPTED = (202, 409)  # 409: an earlier try was accepted, and its response lost
 class Window:
     """What the clients saw from the start of a fault until work went on."""
 
+    began: float = field(default_factory=time.monotonic)
     accepted: list[str] = field(default_factory=list)
     refused: Counter = field(default_factory=Counter)
     longest: float = 0.0
     """Seconds of the longest request."""
-    longest_probe: float = 0.0
-    """Seconds of the longest request to /healthz."""
-    failed_probes: int = 0
+    probes: list[float] = field(default_factory=list)
+    """Seconds of each request to /healthz that was answered or refused."""
+
+    @property
+    def longest_probe(self) -> float:
+        return max(self.probes, default=0.0)
 
 
 class Load:
-    """Posts until `stop`. `window` is the present one; a request counts where it began."""
+    """Posts until `stop`. The last window is the present one; a request counts where it began."""
 
     def __init__(self, port: int, key: str, rate: float) -> None:
         self.port, self.key, self.rate = port, key, rate
-        self.window = Window()
+        self.windows = [Window()]
         self.accepted: list[str] = []
         self.given_up: list[str] = []
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._post_all, self._probe)]
+        self._thread = threading.Thread(target=self._post_all, daemon=True)
 
     def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
 
     def stop(self) -> None:
         """Stops, after every notice that was begun has been accepted."""
         self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        self._thread.join()
+
+    def begin_window(self) -> Window:
+        """Begin a window, and return it."""
+        self.windows.append(Window())
+        return self.windows[-1]
+
+    def add_probe(self, began: float, seconds: float, _status: int) -> None:
+        """Count a request to /healthz that began at this time.monotonic()."""
+        window = next((window for window in reversed(self.windows) if window.began <= began), self.windows[0])
+        window.probes.append(seconds)
 
     def _post_all(self) -> None:
         number = 0
@@ -59,7 +70,7 @@ class Load:
     def _post_until_accepted(self, job_id: str) -> None:
         until = time.monotonic() + GIVE_UP
         while time.monotonic() < until:
-            window = self.window
+            window = self.windows[-1]
             status, seconds = request(self.port, "POST", "/api/jobs/signin-notification", notice(job_id), self.key)
             window.longest = max(window.longest, seconds)
             if status in ACCEPTED:
@@ -69,13 +80,6 @@ class Load:
             window.refused[status] += 1
             time.sleep(AGAIN)
         self.given_up.append(job_id)
-
-    def _probe(self) -> None:
-        while not self._stop.wait(PROBE_SECONDS):
-            window = self.window
-            status, seconds = request(self.port, "GET", "/healthz")
-            window.longest_probe = max(window.longest_probe, seconds)
-            window.failed_probes += status != 200
 
 
 def request(port: int, method: str, path: str, body: dict | None = None, key: str = "") -> tuple[int, float]:

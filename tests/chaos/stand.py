@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import psycopg
 import redis
 
@@ -163,7 +164,6 @@ class Stand:
 
     def kill_everything(self) -> None:
         """SIGKILL to all but the mail server and the proxy, as when a machine loses its power."""
-        self._offer([])
         for cluster in self.clusters:
             cluster.kill_everything()
         for process in [*self.web, self.redis]:
@@ -176,16 +176,20 @@ class Stand:
         self.redis = self._start_redis()
         self.clusters = [self.new_cluster() for _ in self.clusters]
         self.web = [self._start_web(port) for port in self.web_ports]
-        self._offer(self.web_ports)
 
     def roll_web(self) -> None:
-        """Restarts one web host after the other; the proxy leaves each out until it answers, as a deployment does."""
+        """Restarts one web host after the other; the proxy passes requests on to the other one meanwhile."""
         for number, port in enumerate(self.web_ports):
-            self._offer([other for other in self.web_ports if other != port])
             self.web[number].terminate()
             self.web[number].wait(60)
             self.web[number] = self._start_web(port)
-        self._offer(self.web_ports)
+
+    def reload_web(self) -> None:
+        """SIGHUP to every web host, and wait until each has ended its old processes."""
+        old = [child for process in self.web for child in psutil.Process(process.pid).children()]
+        for process in self.web:
+            process.send_signal(signal.SIGHUP)
+        psutil.wait_procs(old, timeout=60)
 
     def close(self) -> list[int]:
         """Ends everything; the clusters' exit codes."""
@@ -211,21 +215,11 @@ class Stand:
         return process
 
     def _start_proxy(self) -> "subprocess.Popen[bytes]":
-        self._configure_proxy(self.web_ports)
-        command = ["nginx", "-c", str(self.folder / "nginx.conf"), "-e", str(self.folder / "nginx.log")]
-        return self._start(command, "nginx.out")
-
-    def _offer(self, ports: list[int]) -> None:
-        """Have the proxy send new requests to these web hosts alone."""
-        self._configure_proxy(ports)
-        self.proxy.send_signal(signal.SIGHUP)
-
-    def _configure_proxy(self, ports: list[int]) -> None:
-        servers = " ".join(
-            f"server 127.0.0.1:{port} max_fails=0{'' if port in ports else ' down'};" for port in self.web_ports
-        )
+        servers = " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in self.web_ports)
         text = NGINX.format(folder=self.folder, servers=servers, port=self.port)
         (self.folder / "nginx.conf").write_text(text)
+        command = ["nginx", "-c", str(self.folder / "nginx.conf"), "-e", str(self.folder / "nginx.log")]
+        return self._start(command, "nginx.out")
 
     def _start(self, command: list[str], log: str) -> "subprocess.Popen[bytes]":
         with (self.folder / log).open("ab") as out:

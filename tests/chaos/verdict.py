@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tests.chaos.kinds import Kind
 from tests.chaos.mail_server import LATE, TAKES
 
-STANDSTILL, LONGEST_REQUEST = 30.0, 3.0  # seconds (P1, P15)
+STANDSTILL, LONGEST_REQUEST, LONGEST_PROBE = 30.0, 3.0, 0.1  # seconds (P1, P15)
 SLACK = 0.5  # seconds that a busy machine may add to a request
 
 
@@ -56,6 +56,8 @@ def judge(kinds: list[Kind], accepted: list[str], given_up: list[str], mails: li
             "|---:|---:|---:|---:|---:|---:|---:|",
             f"| {len(accepted)} | {len(lost)} | {ended[Status.COMPLETED]} | {ended[Status.DLQ]} | {twice} ({allowed}) "
             f"| {renamed} | {len(given_up)} |",
+            "",
+            _probes(kinds),
             *(["", f"lost: {', '.join(sorted(lost)[:20])}"] if lost else []),
         ]
     )
@@ -76,6 +78,12 @@ def _row(kind: Kind, lost: set[str], repeated: dict[str, tuple[float, int]], kil
     )
 
 
+def _probes(kinds: list[Kind]) -> str:
+    probes = [seconds for kind in kinds for window in kind.windows for seconds in window.probes]
+    slow = sum(seconds > LONGEST_PROBE for seconds in probes)
+    return f"/healthz: {len(probes)} requests, {slow} of them longer than {LONGEST_PROBE * 1000:.0f} ms"
+
+
 def _within(kind: Kind) -> Callable[[float], bool]:
     """Return whether a time is within a fault of that kind; what was taken just before may not have been answered."""
     return lambda at: any(start <= at + TAKES + LATE < end for start, end in kind.spans)
@@ -83,7 +91,8 @@ def _within(kind: Kind) -> Callable[[float], bool]:
 
 def _is_quick(kind: Kind) -> bool:
     longest = max((window.longest for window in kind.windows), default=0.0)
-    return kind.slowest <= STANDSTILL and (longest <= LONGEST_REQUEST + SLACK or kind.kills_web)
+    probe = max((window.longest_probe for window in kind.windows), default=0.0)
+    return kind.slowest <= STANDSTILL and longest <= LONGEST_REQUEST + SLACK and probe <= LONGEST_PROBE + SLACK
 
 
 def stored(job_id: str) -> str:
