@@ -76,8 +76,8 @@ def _measure(name: str, running: Services, results: Results, turn: int) -> None:
                 load = [str(port), program.path, key, str(connections), SECONDS, f"{name}{turn}-{connections}"]
                 result = _post(testbed, load, gunicorn.pids + running.pids)
                 results.setdefault((name, connections), []).append(result)
-                line = f"{program.title}, {connections}: {result['rate']:.0f}/s, p99 {result['p99']:.0f} ms, {result['cpu']:.2f} CPU-ms"
-                print(f"round {turn + 1} of {ROUNDS}: {line}", file=sys.stderr, flush=True)
+                line = ", ".join(f"{column} {value:.4g}" for column, value in result.items())
+                print(f"round {turn + 1}: {program.title}, {connections}: {line}", file=sys.stderr, flush=True)
 
 
 def _key(testbed: Testbed) -> str:
