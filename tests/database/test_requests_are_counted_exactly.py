@@ -188,6 +188,17 @@ def test_what_idle_processes_took_and_did_not_use_is_less_than_a_twentieth_of_th
 
 @pytest.mark.engine
 @time_machine.travel("2026-03-01T09:30:00Z", tick=False)
+def test_a_process_that_does_not_know_what_others_used_takes_no_more_than_is_left(cache):
+    one, other = RateLimit(), RateLimit()
+    accepted = sum(
+        not limit.count("key:1", "3000/d") for limit, times in ((one, 200), (other, 2770)) for _ in range(times)
+    )
+    accepted += sum(count_until_refused(limit, "3000/d") for limit in (one, other))
+    assert accepted == 3000
+
+
+@pytest.mark.engine
+@time_machine.travel("2026-03-01T09:30:00Z", tick=False)
 def test_a_process_asks_the_shared_counter_for_few_of_many_requests(cache, django_assert_max_num_queries):
     limit = RateLimit()
     with django_assert_max_num_queries(100):
