@@ -9,6 +9,7 @@ number of posts with those of the warm-up.
 """
 
 import json
+import re
 import selectors
 import socket
 import sys
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 WARM_UP_SECONDS = 1.0
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+LAST_CHUNK = b"0\r\n\r\n"
 AGENTS = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
     "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
@@ -48,10 +51,10 @@ class Exchange:
     def status(self) -> int:
         """Return the status of a complete response, else 0."""
         head, complete, body = self.received.partition(b"\r\n\r\n")
-        if not complete:
+        length = LENGTH.search(head)
+        if not complete or (len(body) < int(length[1]) if length else not body.endswith(LAST_CHUNK)):
             return 0
-        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-        return int(head.split(b" ", 2)[1]) if len(body) >= int(length.partition(b":")[2]) else 0
+        return int(head.split(b" ", 2)[1])
 
 
 class Load:
