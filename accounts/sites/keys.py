@@ -26,6 +26,7 @@ from jobs.core.job import THIS_SITE
 KEY_TOKEN = re.compile(r"nk_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 KEY_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z"
 NO_DIGEST = "0" * 64  # compared with when the key is unknown: the same work for every refusal
+FIND = "SELECT * FROM api_keys WHERE prefix = %s"  # each request of the API: the ORM would take twice as long
 LAST_USED_PRECISION = timedelta(minutes=1)  # of "last used"
 
 
@@ -65,7 +66,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def find(self, token: str) -> "ApiKey | None":
         """Return the usable key with this token, else None; both cost the same work."""
         shape = KEY_TOKEN.fullmatch(token)
-        key = self.filter(prefix=shape[1] if shape else "").first()
+        key = next(iter(self.raw(FIND, [shape[1] if shape else ""])), None)
         same = hmac.compare_digest(digest(token), key.digest if key else NO_DIGEST)
         return key if key and same and key.usable else None
 
