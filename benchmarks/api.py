@@ -72,8 +72,10 @@ def _measure(name: str, running: Services, results: Results, turn: int) -> None:
         key = _key(testbed) if name == "ours" else "-"
         with testbed.workers((script("gunicorn", "notifier.wsgi"),)) as gunicorn:
             eventually(lambda: _is_up(port))
+            target = [str(port), program.path, key]
+            _load(testbed, [*target, "8", "1", f"{name}{turn}-first"])  # imports, and what the first requests compile
             for connections in CONNECTIONS:
-                load = [str(port), program.path, key, str(connections), SECONDS, f"{name}{turn}-{connections}"]
+                load = [*target, str(connections), SECONDS, f"{name}{turn}-{connections}"]
                 result = _post(testbed, load, gunicorn.pids + running.pids)
                 results.setdefault((name, connections), []).append(result)
                 line = ", ".join(f"{column} {value:.4g}" for column, value in result.items())
@@ -96,11 +98,19 @@ def _is_up(port: int) -> bool:
         return False
 
 
-def _post(testbed: Testbed, load: list[str], pids: list[int]) -> dict[str, float]:
-    """Run benchmarks/api_load.py; pids: of the servers whose CPU time counts. Raises RuntimeError on a refusal."""
-    before, command = cpu_seconds(pids), [sys.executable, "-m", "benchmarks.api_load", *load]
+def _load(testbed: Testbed, arguments: list[str]) -> dict[str, Any]:
+    """Run benchmarks/api_load.py and return its result."""
+    command = [sys.executable, "-m", "benchmarks.api_load", *arguments]
     done = subprocess.run(command, cwd=ROOT, env=testbed.environment, check=True, stdout=subprocess.PIPE)
-    cpu, result = cpu_seconds(pids) - before, json.loads(done.stdout)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def _post(testbed: Testbed, load: list[str], pids: list[int]) -> dict[str, float]:
+    """Return the measurements of a load; pids: the servers whose CPU time counts. Raises RuntimeError on a refusal."""
+    before = cpu_seconds(pids)
+    result = _load(testbed, load)
+    cpu = cpu_seconds(pids) - before
     if result["others"]:
         raise RuntimeError(f"refused, by status: {result['others']}\n{testbed.log.read_text()[-3000:]}")
     took = sorted(result["took"])
