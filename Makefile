@@ -17,6 +17,7 @@
 # make bench-growth  the rate with millions of rows, more workers, clusters   make bench-growth ONLY=empty,finished SCALE=0.1
 # make bench-ideas   what each idea of the fast path gives alone             make bench-ideas ROUNDS=3 JOBS=4000
 # make bench-lanes   what waits behind 100,000 routine notices, as part of make bench   make bench-lanes BEHIND=10000
+# make bench-api     posts a second of one key, and two floors, as part of make bench     make bench-api ROUNDS=1 ONLY=ours
 # make soak    an hour at 60 % of the top rate: memory, bloat, latency       make soak MINUTES=60 RATE=600
 # make openapi   writes docs/openapi.json, the description of the HTTP API
 # make format, make messages   format the code; collect and compile the translations
@@ -28,7 +29,7 @@ BOOTSTRAP ?= scripts/bootstrap
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo smoke chaos outage outages test test-fast test-world coverage check format lock messages openapi seed bench bench-growth bench-ideas bench-lanes soak \
+.PHONY: help run demo smoke chaos outage outages test test-fast test-world coverage check format lock messages openapi seed bench bench-growth bench-ideas bench-lanes bench-api soak \
 	admin-bench prune-bench
 
 help:
@@ -111,6 +112,7 @@ BENCH = VENV=.venv-bench $(BOOTSTRAP) requirements-bench.txt && exec .venv-bench
 bench:
 	@$(BENCH) benchmarks.compare
 	@[ -n "$$ONLY$$QUICK" ] || ($(BENCH) benchmarks.lanes)
+	@[ -n "$$ONLY$$QUICK" ] || ($(BENCH) benchmarks.api)
 
 bench-growth:
 	@$(BENCH) benchmarks.growth
@@ -120,6 +122,9 @@ bench-ideas:
 
 bench-lanes:
 	@$(BENCH) benchmarks.lanes
+
+bench-api:
+	@$(BENCH) benchmarks.api
 
 soak:
 	@$(BENCH) benchmarks.soak

@@ -43,6 +43,7 @@ keepalive = 75  # seconds: longer than a proxy keeps an idle connection, so that
 control_socket_disable = True
 accesslog = None  # a path may contain a token (P8): notifier/request_logging.py logs each request instead
 logconfig_dict = settings.LOGGING
+logger_class = "notifier.web.quiet_log.QuietLog"
 
 stop_writing = threading.Event()
 replaced: list[int] = []  # pids of the workers that a reload replaces

@@ -10,3 +10,7 @@ contender = named(os.environ["BENCH_CONTENDER"])
 BENCH_REDIS = os.environ["BENCH_REDIS"]
 INSTALLED_APPS = [*contender.apps, *(app for app in SITE_APPS if app not in contender.apps)]
 globals().update(contender.settings)
+if "BENCH_URLS" in os.environ:  # benchmarks/api.py
+    ROOT_URLCONF = os.environ["BENCH_URLS"]
+    # Content-Length of responses; and the one that allauth demands
+    MIDDLEWARE = ["django.middleware.common.CommonMiddleware", "allauth.account.middleware.AccountMiddleware"]

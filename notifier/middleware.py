@@ -1,4 +1,4 @@
-"""Middleware about how a request arrived: the client's address and scheme behind proxies, and probes.
+"""Middleware about how a request arrived: the client's address and scheme behind proxies, probes, and API keys.
 
 `trusted_proxies` is the only code that reads X-Forwarded-For, so that everything after it agrees on REMOTE_ADDR. The
 header is a list. Each proxy appends, at the right end, the address that connected to it. Entries left of those that our
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
+from django.utils import translation
 
 from accounts.sites import api_requests
 
@@ -36,6 +37,22 @@ def answer_probes(get_response: View) -> View:
             return get_response(request)
         match = request.resolver_match = resolve(request.path_info)
         return match.func(request)
+
+    return respond
+
+
+def skip_sessions(get_response: View) -> View:
+    """Middleware: run the views of the API directly for requests with an Authorization header.
+
+    Those are of programs, which have no session, user or language. The API accepts no session with that header.
+    """
+
+    def respond(request: HttpRequest) -> HttpResponse:
+        if not request.path_info.startswith("/api/") or "HTTP_AUTHORIZATION" not in request.META:
+            return get_response(request)
+        translation.activate(settings.LANGUAGE_CODE)  # the thread may still have the last user's
+        match = request.resolver_match = resolve(request.path_info)
+        return match.func(request, *match.args, **match.kwargs)
 
     return respond
 

@@ -185,14 +185,15 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "notifier.middleware.skip_sessions",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "accounts.middleware.private_pages",
     "django.middleware.locale.LocaleMiddleware",
-    "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.middleware.after_sign_in",
     "accounts.changes.locking.one_change_at_a_time",
@@ -292,9 +293,8 @@ if GITHUB_URL != "https://github.com":
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "activity"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
-SIGN_IN_RATE_PER_NAME = "20/5m"  # django-ratelimit's notation; RATELIMIT_ENABLE=False in a load test
+SIGN_IN_RATE_PER_NAME = "20/5m"  # in the form of API_RATE; RATELIMIT_ENABLE=False in a load test
 SIGN_IN_RATE_PER_ADDRESS = "100/5m"  # mobile networks put many users behind one address
-RATELIMIT_FAIL_OPEN = True  # a request is accepted when the cache lost its counter
 
 LANGUAGES = [("mn", _("Mongolian")), ("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]

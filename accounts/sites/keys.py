@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -27,6 +28,7 @@ from jobs.core.job import THIS_SITE
 
 KEY_TOKEN = re.compile(r"nk_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 NO_DIGEST = "0" * 64  # compared with when the key is unknown: the same work for every refusal
+SITE_FIELDS = [field.attname for field in Site._meta.concrete_fields if field.attname != "created_at"]
 LAST_USED_PRECISION = timedelta(minutes=1)  # of "last used"
 
 
@@ -44,6 +46,14 @@ def check_scopes(value: Any) -> None:
         raise ValidationError(_("Choose at least one scope."), code="scopes")
 
 
+@cache
+def _find_statement() -> str:
+    """Return the statement that finds a key and its site: for each request of the API, the ORM takes twice as long."""
+    site = ", ".join(f"site.{name} AS of_site_{name}" for name in SITE_FIELDS)
+    tables = f"api_keys JOIN {Site._meta.db_table} AS site ON site.id = api_keys.site_id"
+    return f"SELECT api_keys.*, {site} FROM {tables} WHERE api_keys.prefix = %s"  # noqa: S608
+
+
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     """Keys by whether they can be used."""
 
@@ -54,9 +64,12 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def find(self, token: str) -> "ApiKey | None":
         """Return the usable key with this token, else None; both cost the same work."""
         shape = KEY_TOKEN.fullmatch(token)
-        key = self.select_related("site").filter(prefix=shape[1] if shape else "").first()
+        key = next(iter(self.raw(_find_statement(), [shape[1] if shape else ""])), None)
         same = hmac.compare_digest(digest(token), key.digest if key else NO_DIGEST)
-        return key if key and same and key.usable else None
+        if key is None or not same or not key.usable:
+            return None
+        key.site = Site(**{name: getattr(key, f"of_site_{name}") for name in SITE_FIELDS})
+        return key
 
     def make(
         self,

@@ -4,18 +4,17 @@ from dataclasses import dataclass
 
 import structlog
 from django.conf import settings
-from django.db import Error
 from django.http import HttpRequest
-from django_ratelimit.core import get_usage
 from ninja.security import HttpBearer
 from ninja.security.apikey import APIKeyCookie
 from ninja.utils import check_csrf
-from redis.exceptions import RedisError
 
 from accounts.factors import staff
+from accounts.sign_in.ratelimit import network_of
 from accounts.sites.keys import ApiKey, Scope
 from accounts.sites.site import Site
 from jobs.core.job import JobLog
+from notifier.api import rate_limit
 from notifier.api.problems import Problem
 
 log = structlog.get_logger("notifier.api")
@@ -67,7 +66,7 @@ class BearerKey(HttpBearer):
         if key is None:
             return None
         request.api_key = key.pk  # type: ignore[attr-defined]  # for notifier.middleware
-        count_request(request, "key", str(key.pk))
+        count_request("key", str(key.pk))
         if not self.scopes & set(key.scopes):
             raise Problem("forbidden", f"The key needs the scope {' or '.join(sorted(self.scopes))}.")
         key.used()
@@ -87,7 +86,7 @@ class StaffSession(APIKeyCookie):
         user = getattr(request, "user", None)
         if "Authorization" in request.headers or user is None or not staff.is_staff(request):
             return None
-        count_request(request, "staff", str(user.pk))
+        count_request("staff", str(user.pk))
         if not staff.may_administer(request):
             raise Problem("forbidden", "Staff need a second factor. Sign in at /admin/, which asks for it.")
         if check_csrf(request):
@@ -102,26 +101,19 @@ class StaffSession(APIKeyCookie):
 
 def refuse(request: HttpRequest) -> None:
     """Refuse a caller that no other authenticator accepted: 401, or 429 after too many requests."""
-    count_request(request, "address", None)
+    count_request("address", network_of(request.META.get("REMOTE_ADDR", "")))
     raise Problem("unauthenticated")
 
 
-def count_request(request: HttpRequest, group: str, client: str | None) -> None:
-    """Count one request of `client` (None: of its IP address).
+def count_request(group: str, client: str) -> None:
+    """Count one request of a client in `group`.
 
     Raises Problem 429 when API_RATE is used up. A request that cannot be counted is accepted.
     """
-    by_name = client is not None or not request.META.get("REMOTE_ADDR")
     try:
-        usage = get_usage(
-            request,
-            group=f"api-{group}",
-            key=(lambda *_: client or "-") if by_name else "ip",
-            rate=settings.API_RATE,
-            increment=True,
-        )
-    except (RedisError, Error) as away:
-        log.warning("cache away, request not counted", error=type(away).__name__)
+        wait = rate_limit.requests.count(f"{group}:{client}", settings.API_RATE)
+    except rate_limit.CacheAway as away:
+        log.warning("cache away, request not counted", error=str(away))
         return
-    if usage and usage["should_limit"]:
-        raise Problem("too-many-requests", retry_after=max(1, usage["time_left"]))
+    if wait:
+        raise Problem("too-many-requests", retry_after=wait)

@@ -230,3 +230,25 @@ def test_too_many_requests_are_refused_for_a_key_and_for_an_address_without_one(
     without_key = [client.get("/api/jobs/a", REMOTE_ADDR="198.51.100.7").status_code for _ in range(5)]
     assert without_key == [401, 401, 401, 429, 429]
     assert client.get("/api/jobs/a", REMOTE_ADDR="198.51.100.8").status_code == 401
+
+
+@pytest.mark.django_db
+def test_a_request_with_a_key_reads_no_session_and_has_the_headers_of_every_response(client):
+    token = api_client.key("read")
+    client.force_login(User.objects.create_user("bat", is_staff=True, is_superuser=True))
+    with CaptureQueriesContext(connection) as queries:
+        response = client.get("/api/jobs/a", headers={"Authorization": f"Bearer {token}"})
+    assert response.status_code == 404
+    assert not [query["sql"] for query in queries.captured_queries if "session" in query["sql"]]
+    assert {"X-Frame-Options", "X-Content-Type-Options", "Content-Security-Policy", "Content-Length"} <= set(
+        response.headers
+    )
+    assert not response.cookies
+
+
+@pytest.mark.django_db
+def test_a_key_is_read_at_the_hosts_of_the_site_alone(client):
+    bearer = {"Authorization": f"Bearer {api_client.key('read')}"}
+    assert client.get("/api/jobs/a", headers=bearer | {"Host": "elsewhere.example"}).status_code == 400
+    assert client.get("/api/nowhere", headers=bearer).status_code == 404
+    assert client.put("/api/jobs/a", headers=bearer).status_code == 405

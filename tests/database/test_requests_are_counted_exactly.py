@@ -8,10 +8,12 @@ from contextlib import suppress
 
 import pytest
 import redis
+import time_machine
 from django.core.cache import caches
 from django.core.management import call_command
 from django.db import connection, connections
 
+from notifier.api.rate_limit import RateLimit
 from tests.support import api_client, faults
 from tests.support.machine import redis_server
 from tests.support.ports import free_port
@@ -141,6 +143,95 @@ def test_redis_counts_too_and_when_it_is_away_the_api_still_answers(client, sett
     nowhere = f"redis://127.0.0.1:{free_port()}/0"
     settings.CACHES = {"default": {"BACKEND": "notifier.cache.BoundedRedisCache", "LOCATION": nowhere}}
     assert [client.get("/api/jobs/a", **bearer).status_code for _ in range(4)] == [404] * 4
+
+
+@pytest.fixture
+def busy(monkeypatch):
+    """The largest blocks, as if each process served a million requests a second."""
+    monkeypatch.setattr("notifier.api.rate_limit.BLOCK_SECONDS", 1e6)
+
+
+def count_until_refused(limit: RateLimit, rate: str) -> int:
+    """The requests of one client that are accepted before the first refusal."""
+    accepted = 0
+    while not limit.count("key:1", rate):
+        accepted += 1
+    return accepted
+
+
+@pytest.mark.engine
+@pytest.mark.processes
+@pytest.mark.parametrize("rate", [7, 3_000])
+def test_processes_together_accept_as_many_requests_as_the_limit_allows(cache, rate):
+    connections.close_all()
+    gate, accepted = fork.Barrier(4), fork.SimpleQueue()
+
+    def serve() -> None:
+        gate.wait()
+        accepted.put(count_until_refused(RateLimit(), f"{rate}/d"))
+
+    processes = [fork.Process(target=serve) for _ in range(4)]
+    for process in processes:
+        process.start()
+    assert sum(accepted.get() for _ in processes) == rate
+    for process in processes:
+        process.join()
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("busy")
+def test_what_idle_processes_took_and_did_not_use_is_less_than_a_twentieth_of_the_limit(cache, settings):
+    settings.WEB_WORKERS = 4
+    limits, accepted = [RateLimit() for _ in range(4)], 0
+    for limit in limits:
+        for _ in range(400):
+            accepted += not limit.count("key:1", "6000/d")
+    accepted += count_until_refused(limits[0], "6000/d")
+    assert 5700 <= accepted <= 6000
+    accepted += sum(count_until_refused(limit, "6000/d") for limit in limits)
+    assert accepted == 6000
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("busy")
+def test_a_process_that_does_not_know_what_others_used_takes_no_more_than_is_left(cache):
+    one, other = RateLimit(), RateLimit()
+    accepted = sum(
+        not limit.count("key:1", "3000/d") for limit, times in ((one, 200), (other, 2700)) for _ in range(times)
+    )
+    accepted += sum(count_until_refused(limit, "3000/d") for limit in (one, other))
+    assert accepted == 3000
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("busy")
+def test_a_process_asks_the_shared_counter_for_few_of_many_requests(cache, django_assert_max_num_queries):
+    limit = RateLimit()
+    with django_assert_max_num_queries(100):
+        for _ in range(3_000):
+            assert not limit.count("key:1", "1000000/m")
+
+
+@pytest.mark.engine
+def test_a_refused_client_is_accepted_in_the_next_window_and_not_before(cache):
+    with time_machine.travel("2026-03-01T09:30:00Z", tick=False) as clock:
+        limit = RateLimit()
+        assert count_until_refused(limit, "3/m") == 3
+        wait = limit.count("key:1", "3/m")
+        assert 1 <= wait <= 60
+        clock.shift(wait - 1)
+        assert limit.count("key:1", "3/m") == 1
+        clock.shift(1)
+        assert count_until_refused(limit, "3/m") == 3
+
+
+@pytest.mark.engine
+def test_clients_that_a_process_forgets_are_still_counted(cache, monkeypatch):
+    monkeypatch.setattr("notifier.api.rate_limit.MOST_CLIENTS", 2)
+    limit = RateLimit()
+    assert count_until_refused(limit, "3/d") == 3
+    assert [limit.count(f"address:{number}", "3/d") for number in range(3)] == [0, 0, 0]
+    assert limit.count("key:1", "3/d")
 
 
 def test_a_counter_that_redis_loses_while_it_counts_is_not_begun_again_without_an_end(settings):

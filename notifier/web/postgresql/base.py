@@ -5,6 +5,7 @@ So it holds neither a lock nor a connection there. A server that does not react 
 dropped, and for a second all requests of the process skip the database.
 """
 
+import select
 import socket
 import time
 from contextlib import suppress
@@ -20,12 +21,15 @@ from notifier.web import waits
 CANCEL_SECONDS = 0.2  # for the cancel request, and again for the statement to end
 SILENT_SECONDS = 1.0  # a shorter silence may be a slow disk
 CONNECT_SECONDS = 2  # the least that psycopg accepts
+FRESH_SECONDS = 1.0  # for which a connection that worked is not checked again before a request
 POLL_SECONDS = 0.1  # psycopg's own interval between two looks at a signal
 SKIPPED = "the database has just failed to answer"
 
 
 class BoundedConnection(psycopg.Connection[Any]):
     """A connection that waits no longer for the server than the present request may."""
+
+    _worked_at = float("-inf")  # time.monotonic(), in a request
 
     def wait(self, gen: Any, interval: float = POLL_SECONDS, timeout: float | None = None) -> Any:
         """Run one of psycopg's operations. Raise OperationalError when the request's time is over."""
@@ -44,7 +48,12 @@ class BoundedConnection(psycopg.Connection[Any]):
         finally:
             patience.spend(time.monotonic() - began)
         waits.database.worked()
+        self._worked_at = time.monotonic()
         return result
+
+    def is_fresh(self) -> bool:
+        """Return whether the server answered a request just now, and has sent nothing since: no error, no end."""
+        return time.monotonic() - self._worked_at < FRESH_SECONDS and not _is_readable(self.pgconn.socket)
 
     def _end(self, gen: Any, began: float) -> None:
         """Cancel an operation, which then raises QueryCanceled; drop the connection of a server that does not react.
@@ -90,6 +99,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         waits.database.worked()
         return connection
 
+    def close_if_health_check_failed(self) -> None:
+        """Skip Django's check, a round trip before each request, for a connection that is certainly in order."""
+        if not (isinstance(self.connection, BoundedConnection) and self.connection.is_fresh()):
+            super().close_if_health_check_failed()
+
     def _connect(self, conn_params: dict[str, Any]) -> Any:
         """Try each address of the host until one has timed out: psycopg gives each of them the whole time."""
         *others, last = _addresses(conn_params)
@@ -101,6 +115,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
             except psycopg.OperationalError:
                 continue
         return super().get_new_connection(conn_params | last)
+
+
+def _is_readable(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _addresses(conn_params: dict[str, Any]) -> list[dict[str, str]]:
