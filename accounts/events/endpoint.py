@@ -177,7 +177,7 @@ class EventEndpoint(models.Model):
         self._check(after)
         if not after:
             return
-        values = {name: value for name, value in after.items() if name != "on"}
+        values: dict[str, Any] = {name: value for name, value in after.items() if name != "on"}
         if "on" in after:
             values |= {"off_reason": "", "off_at": None} if on else {"off_reason": OffReason.ASKED, "off_at": Now()}
         if "url" in after or after.get("on"):
