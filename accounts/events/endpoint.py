@@ -60,11 +60,6 @@ class EventEndpointQuerySet(models.QuerySet["EventEndpoint"]):
 
     def make(self, site: Any, url: str, types: list[str], *, who: str) -> tuple["EventEndpoint", str]:
         """Create an endpoint of another site; return it and its secret. Raise ValidationError."""
-        if site.slug == THIS_SITE:
-            raise ValidationError(_("This site has no events: they are for the sites that call the API."))
-        if self.filter(site=site).count() >= MOST_OF_A_SITE:
-            most = _("A site has at most %(most)d event endpoints.") % {"most": MOST_OF_A_SITE}
-            raise ValidationError(most, code=TOO_MANY)
         secret = signature.new_secret()
         chosen = sorted(set(types))
         endpoint = EventEndpoint(site=site, url=url, types=chosen, secret=vault.encrypt(secret), made_by=who[:150])
@@ -122,6 +117,16 @@ class EventEndpoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.site_id}/{self.pk}"  # the URL may hold a token
+
+    def clean(self) -> None:
+        """Check a new endpoint's site: another one than this, with room for one more. Raise ValidationError."""
+        if self.pk or not self.site_id:
+            return
+        if self.site.slug == THIS_SITE:
+            raise ValidationError(_("This site has no events: they are for the sites that call the API."))
+        if EventEndpoint.objects.filter(site=self.site_id).count() >= MOST_OF_A_SITE:
+            most = _("A site has at most %(most)d event endpoints.") % {"most": MOST_OF_A_SITE}
+            raise ValidationError(most, code=TOO_MANY)
 
     @property
     def audit_name(self) -> str:
