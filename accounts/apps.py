@@ -15,7 +15,7 @@ class AccountsConfig(AppConfig):
         from accounts.changes import leaving, proof
         from accounts.credentials import github
         from accounts.events import job_type as events
-        from accounts.events import outage
+        from accounts.events import outage, replay
         from accounts.factors import receivers
         from accounts.notices import digest, job_types, providers
         from accounts.notices.sign_in import SIGN_IN_JOB
@@ -40,6 +40,7 @@ class AccountsConfig(AppConfig):
         events.register_event_type()
         on_settled(SIGN_IN_JOB, outcomes.emit_outcomes)
         register_sweep(outage.wake_all, outage.waking)
+        register_sweep(replay.replay_rest, replay.replaying)
         register_pruner(privacy.prune)
         credentials.register_assessor(proof.assess)
         github.register_github()

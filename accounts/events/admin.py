@@ -23,7 +23,6 @@ from accounts.events.endpoint import CHOSEN_TYPES, EventEndpoint, EventType
 from jobs.admin.parts.filters import BIGGEST_ID
 from jobs.admin.parts.readonly import ReadOnlyAdmin
 from jobs.core import audit
-from jobs.core.job import THIS_SITE
 
 PAGE = "admin:accounts_eventendpoint_change"
 SHOWN = 50  # deliveries on one page
@@ -48,13 +47,6 @@ class EventEndpointForm(forms.ModelForm):
     class Meta:
         model = EventEndpoint
         fields = ("site", "url", "types")
-
-    def clean(self) -> dict[str, Any]:
-        """Refuse this site's own: it has no events."""
-        values = super().clean() or {}
-        if values.get("site") and values["site"].slug == THIS_SITE:
-            self.add_error("site", _("This site has no events: they are for the sites that call the API."))
-        return values
 
 
 @admin.register(EventEndpoint)

@@ -7,7 +7,6 @@ a breaker is open. An event is not sent when its notice was replayed meanwhile.
 
 from datetime import timedelta
 
-from accounts.events.endpoint import EventType
 from jobs.core import pauses
 from jobs.core.errors import ErrorClass, Failure
 from jobs.core.job import JobLog, Reason
@@ -18,7 +17,7 @@ CONFIRM_AFTER = REPETITION + timedelta(seconds=15)  # a breaker that opens by th
 
 def check_failed_notices(jobs: list[JobLog]) -> dict[int, Failure]:
     """Return why events about failed notices must not be sent, by primary key."""
-    mine = [job for job in jobs if job.payload.get("type") == EventType.FAILED]
+    mine = [job for job in jobs if job.payload.get("notice")]
     if not mine:
         return {}
     notices = JobLog.objects.filter(job_id__in=[job.payload["notice"] for job in mine])

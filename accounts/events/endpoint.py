@@ -60,11 +60,6 @@ class EventEndpointQuerySet(models.QuerySet["EventEndpoint"]):
 
     def make(self, site: Any, url: str, types: list[str], *, who: str) -> tuple["EventEndpoint", str]:
         """Create an endpoint of another site; return it and its secret. Raise ValidationError."""
-        if site.slug == THIS_SITE:
-            raise ValidationError(_("This site has no events: they are for the sites that call the API."))
-        if self.filter(site=site).count() >= MOST_OF_A_SITE:
-            most = _("A site has at most %(most)d event endpoints.") % {"most": MOST_OF_A_SITE}
-            raise ValidationError(most, code=TOO_MANY)
         secret = signature.new_secret()
         chosen = sorted(set(types))
         endpoint = EventEndpoint(site=site, url=url, types=chosen, secret=vault.encrypt(secret), made_by=who[:150])
@@ -102,6 +97,9 @@ class EventEndpoint(models.Model):
     last_success_at = models.DateTimeField(_("last success"), null=True, editable=False)
     waking = models.BooleanField(default=False, editable=False)
     """Whether events that waited for the end of an outage are still to be made due."""
+    replaying_since = models.DateTimeField(null=True, editable=False)
+    """The events that failed from then until `replaying_before` are to be sent again; None when that is done."""
+    replaying_before = models.DateTimeField(null=True, editable=False)
     made_by = models.CharField(_("made by"), max_length=150, editable=False)
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
 
@@ -111,10 +109,24 @@ class EventEndpoint(models.Model):
         verbose_name = _("event endpoint")
         verbose_name_plural = _("event endpoints")
         ordering = ["pk"]
-        indexes = [models.Index(fields=["id"], name="endpoint_waking", condition=Q(waking=True))]
+        default_permissions = ("add", "change", "view")
+        indexes = [
+            models.Index(fields=["id"], name="endpoint_waking", condition=Q(waking=True)),
+            models.Index(fields=["id"], name="endpoint_replaying", condition=Q(replaying_since__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.site_id}/{self.pk}"  # the URL may hold a token
+
+    def clean(self) -> None:
+        """Check a new endpoint's site: another one than this, with room for one more. Raise ValidationError."""
+        if self.pk or not self.site_id:
+            return
+        if self.site.slug == THIS_SITE:
+            raise ValidationError(_("This site has no events: they are for the sites that call the API."))
+        if EventEndpoint.objects.filter(site=self.site_id).count() >= MOST_OF_A_SITE:
+            most = _("A site has at most %(most)d event endpoints.") % {"most": MOST_OF_A_SITE}
+            raise ValidationError(most, code=TOO_MANY)
 
     @property
     def audit_name(self) -> str:
@@ -160,25 +172,30 @@ class EventEndpoint(models.Model):
     def change(
         self, *, who: str, url: str | None = None, types: list[str] | None = None, on: bool | None = None
     ) -> None:
-        """Change what is given. Raise ValidationError, and then change nothing."""
-        before = [self.url, self.types, self.is_on]
-        self.url, self.types = url or self.url, self.types if types is None else sorted(set(types))
-        if on is not None and on != self.is_on:
-            self._turn(on)
-        self.full_clean(exclude=["site"])
-        if [self.url, self.types, self.is_on] == before:
-            return
-        fields = ["url", "types", "off_reason", "off_at", "failing_since"]
-        with transaction.atomic():
-            self.save(update_fields=fields)
-            names = ("url", "types", "on")
-            now = [self.url, self.types, self.is_on]
-            changed = [name for name, old, new in zip(names, before, now, strict=True) if old != new]
-            audit.record(who, audit.AuditEntry.Act.CHANGE_ENDPOINT, self.audit_name, changed=changed)
+        """Change what is given. Raise ValidationError, and then change nothing.
 
-    def _turn(self, on: bool) -> None:
-        self.off_reason, self.off_at = ("", None) if on else (OffReason.ASKED, timezone.now())
-        self.failing_since = None if on else self.failing_since
+        Events that wait are tried again soon when the endpoint is turned on or gets another URL.
+        """
+        before = {"url": self.url, "types": self.types, "on": self.is_on}
+        given = {"url": url or None, "types": None if types is None else sorted(set(types)), "on": on}
+        after = {name: value for name, value in given.items() if value is not None and value != before[name]}
+        self._check(after)
+        if not after:
+            return
+        values: dict[str, Any] = {name: value for name, value in after.items() if name != "on"}
+        if "on" in after:
+            values |= {"off_reason": "", "off_at": None} if on else {"off_reason": OffReason.ASKED, "off_at": Now()}
+        if "url" in after or after.get("on"):
+            values |= {"failing_since": None, "waking": True}
+        with transaction.atomic():
+            EventEndpoint.objects.filter(pk=self.pk).update(**values)
+            audit.record(who, audit.AuditEntry.Act.CHANGE_ENDPOINT, self.audit_name, changed=sorted(after))
+        self.refresh_from_db()
+
+    def _check(self, values: dict[str, Any]) -> None:
+        """Check new values as the form of the model does. Raise ValidationError."""
+        checked = EventEndpoint(site=self.site, url=values.get("url", self.url), types=values.get("types", self.types))
+        checked.clean_fields(exclude=["secret"])
 
     def remove(self, *, who: str) -> None:
         """Delete the endpoint and its history; events that wait for it are discarded."""
@@ -194,9 +211,9 @@ class EventEndpoint(models.Model):
         return bool(recovered)
 
     def note_failure(self) -> None:
-        """Record a failure; the first one after a success begins an outage."""
+        """Record a failure; the first one after a success begins an outage, in which no waiting event is made due."""
         begun = Coalesce("failing_since", Now())
-        EventEndpoint.objects.filter(pk=self.pk).update(last_failure_at=Now(), failing_since=begun)
+        EventEndpoint.objects.filter(pk=self.pk).update(last_failure_at=Now(), failing_since=begun, waking=False)
 
     def turn_off(self, reason: str) -> bool:
         """Turn the endpoint off; False when it was off, or when FAILING was wrong: it has not failed for that long."""

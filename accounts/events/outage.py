@@ -75,8 +75,8 @@ def waking() -> models.QuerySet[EventEndpoint]:
 def wake_all() -> None:
     """Make the rest due, when no further success did."""
     for endpoint in waking():
-        while wake(endpoint) == WAKE_CHUNK:
-            pass
+        for _ in range(waiting(endpoint).count() // WAKE_CHUNK + 1):
+            wake(endpoint)
 
 
 def _turn_off(endpoint: EventEndpoint, *, gone: bool) -> None:

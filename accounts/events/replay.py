@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from accounts.events import outage, sender
 from accounts.events.delivery import EventDelivery
 from accounts.events.emit import JOB_TYPE
 from accounts.events.endpoint import EventEndpoint
-from jobs.core import audit
+from jobs.core import audit, sql
 from jobs.core.job import JobLog, JobQuerySet
 from jobs.core.masking import abbreviate_payload
 from jobs.queue import actions
@@ -46,14 +47,48 @@ def replay_one(endpoint: EventEndpoint, event_id: str, *, who: str) -> JobLog | 
 
 
 def replay_since(endpoint: EventEndpoint, since: datetime, *, who: str) -> int:
-    """Send all events again that failed since a time: dead letters, and those that wait; return how many."""
-    name = {"change": "events replayed", "since": since.isoformat(timespec="seconds")}
-    audit.record(who, audit.AuditEntry.Act.CHANGE_ENDPOINT, endpoint.audit_name, **name)
-    dead = events_of(endpoint).dead().filter(processed_at__gte=since).order_by("pk")
-    replayed = 0
-    while moved := actions.replay_many(list(dead[:CHUNK])):
-        replayed += moved
-    waiting = outage.waiting(endpoint).filter(processing_at__gte=since).order_by("pk")
-    while moved := actions.wake(waiting[:CHUNK]):
-        replayed += moved
-    return replayed
+    """Send all events again that failed since a time: dead letters, and those that wait; return how many.
+
+    The first CHUNK are sent now, the others by the reconciler, so that no request takes long.
+    """
+    now = sql.now()
+    count = sum(events.count() for events in _failed(endpoint, since, now))
+    detail = {"change": "events replayed", "since": since.isoformat(timespec="seconds"), "events": count}
+    with transaction.atomic():
+        audit.record(who, audit.AuditEntry.Act.CHANGE_ENDPOINT, endpoint.audit_name, **detail)
+        EventEndpoint.objects.filter(pk=endpoint.pk).update(replaying_since=since, replaying_before=now)
+    endpoint.refresh_from_db()
+    _replay_chunk(endpoint)
+    return count
+
+
+def replaying() -> QuerySet[EventEndpoint]:
+    """Return the endpoints whose failed events are to be sent again."""
+    return EventEndpoint.objects.filter(replaying_since__isnull=False).order_by("pk")
+
+
+def replay_rest() -> None:
+    """Send the failed events again that `replay_since` left over."""
+    for endpoint in replaying().select_related("site"):
+        while _replay_chunk(endpoint):
+            pass
+
+
+def _replay_chunk(endpoint: EventEndpoint) -> bool:
+    """Send up to CHUNK events again; False when none is left. What fails again meanwhile is not sent again."""
+    since, before = endpoint.replaying_since, endpoint.replaying_before
+    if since is None or before is None:
+        return False
+    dead, waiting = _failed(endpoint, since, before)
+    if actions.replay_many(list(dead[:CHUNK])) or actions.wake(waiting[:CHUNK]):
+        return True
+    mine = EventEndpoint.objects.filter(pk=endpoint.pk, replaying_before=before)
+    mine.update(replaying_since=None, replaying_before=None)
+    return False
+
+
+def _failed(endpoint: EventEndpoint, since: datetime, before: datetime) -> tuple[JobQuerySet, JobQuerySet]:
+    """Return the dead letters of an endpoint, and the events that wait for their next attempt."""
+    dead = events_of(endpoint).dead().filter(processed_at__gte=since, processed_at__lt=before)
+    waiting = outage.waiting(endpoint).filter(processing_at__gte=since, processing_at__lt=before)
+    return dead.order_by("pk"), waiting.order_by("pk")

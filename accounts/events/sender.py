@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 from django.db import Error, connection
+from django.utils import timezone
 
 from accounts.events import confirm, outage, request, signature
 from accounts.events.delivery import EventDelivery
@@ -75,7 +76,8 @@ def check_events(jobs: list[JobLog]) -> dict[int, Failure]:
     for job in jobs:
         if job.pk not in refused:
             by_endpoint[_endpoint_of(job)].append(job)
-    now = sql.now()
+    failing = any(endpoint.failing_since for endpoint in endpoints.values())
+    now = sql.now() if failing else timezone.now()
     for pk, mine in by_endpoint.items():
         endpoint = endpoints.get(pk)
         if failure := _failure_of(endpoint):

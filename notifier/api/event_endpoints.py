@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from django.core import signing
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.http import HttpRequest
 from django.utils import translation
 from ninja import Path, Query, Router, Status
@@ -134,9 +134,9 @@ def _checked() -> Iterator[None]:
         try:
             yield
         except ValidationError as wrong:
-            if getattr(wrong, "code", "") == TOO_MANY:
+            if any(error.code == TOO_MANY for errors in wrong.error_dict.values() for error in errors):
                 raise Problem("too-many-endpoints", " ".join(wrong.messages)) from None
-            named = wrong.message_dict if hasattr(wrong, "error_dict") else {"body": wrong.messages}
+            named = {name.replace(NON_FIELD_ERRORS, "body"): texts for name, texts in wrong.message_dict.items()}
             errors = [{"field": name, "message": " ".join(texts)} for name, texts in named.items()]
             raise Problem("invalid-fields", errors=errors) from None
 

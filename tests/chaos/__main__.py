@@ -2,11 +2,12 @@
 
     python -m tests.chaos --minutes 20 [--kinds stop-postgres,failover] [--broker redis] [--clusters 3] [--rate 15]
 
-A PostgreSQL, a Redis, a mail server, a proxy, two web hosts and clusters of its own, with the shipped leases. As root
-the whole stand has a network and disks of its own (unshare), so that packets can vanish and a disk can be full.
-Ends with a table and with exit code 1 when a promise broke: a job lost (P1), a mail sent twice beyond P2, a mail with
-two Message-IDs, a web request longer than 3.5 s or one to /healthz longer than 0.6 s (P15, and half a second for a busy
-machine), or work that stood still for over 30 s after a fault's end.
+A PostgreSQL, a Redis, a mail server, a proxy, two web hosts and clusters of its own, with the shipped leases, and a
+receiver of events that fails for five seconds of twenty. As root the whole stand has a network and disks of its own
+(unshare), so that packets can vanish and a disk can be full.
+Ends with a table and with exit code 1 when a promise broke: a job lost (P1), an event lost (P12), a mail sent twice
+beyond P2, a mail with two Message-IDs, a web request longer than 3.5 s or one to /healthz longer than 0.6 s (P15, and
+half a second for a busy machine), or work that stood still for over 30 s after a fault's end.
 """
 
 import argparse
@@ -29,9 +30,16 @@ from tests.chaos.prober import probing
 from tests.chaos.stand import Stand, own_mounts
 from tests.chaos.verdict import STANDSTILL, judge
 from tests.support.faults import can_drop_packets, own_network
+from tests.support.receiver import Received
 from tests.support.site import Site
 
 FOLDER = Path(tempfile.mkdtemp(prefix="chaos-", dir=os.environ["NOTIFIER_TESTS"]))
+
+
+def receive(_event: Received) -> tuple[int, bytes] | bytes:
+    """Answer an event; for five seconds of twenty with an error, or not at all."""
+    second = time.time() % 20
+    return (204, b"") if second > 5 else (503, b"later") if second > 2 else b""
 
 
 def run(stand: Stand, load: Load, kinds: list[Kind], options: argparse.Namespace) -> None:
@@ -79,6 +87,7 @@ def settle(seconds: float = 240) -> None:
         for job in JobLog.objects.dead().exclude(dlq_reason="permanent"):
             say(f"    dead: {job.job_id} {job.dlq_reason} {job.fingerprint}, replayed")
             actions.replay(job, who=None)
+        actions.wake(JobLog.objects.filter(job_type="event", status=Status.FAILED))
         if not JobLog.objects.filter(status__in=[Status.ENQUEUED, Status.PROCESSING, Status.FAILED]).exists():
             return
         time.sleep(1)
@@ -129,13 +138,15 @@ def main() -> None:
         stand = Stand(site, FOLDER, clusters=options.clusters, seed=options.seed, namespaces=namespaces)
         set_up(stand)
         kinds = chosen(all_kinds(stand), options.kinds)
+        stand.receiver.answer = receive
         load = Load(stand.port, stand.key, options.rate)
         load.start()
         with probing([stand.port, *stand.web_ports], load.add_probe):
             run(stand, load, kinds, options)
         load.stop()
+        stand.receiver.answer = (204, b"")
         settle()
-        verdict = judge(kinds, load.accepted, load.given_up, stand.smtp.mails(), strict=not options.count_only)
+        verdict = judge(kinds, load, stand, strict=not options.count_only)
         say(f"seed {options.seed}\n\n{verdict.table}\n")
         if options.table:
             options.table.write_text(verdict.table + "\n")

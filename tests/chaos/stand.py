@@ -1,4 +1,4 @@
-"""The stand of the chaos run: PostgreSQL, Redis, mail server, two web hosts behind a proxy, clusters; all of its own.
+"""The stand of the chaos run: PostgreSQL, Redis, mail server, receiver, two web hosts behind a proxy, clusters.
 
 Every setting is as shipped, but for the mail server's patience: EMAIL_TIMEOUT is 5 s, so that more faults fit in a run.
 The database is reached through an address that can move to a standby (tests/support/faults.py, Switch).
@@ -25,6 +25,7 @@ from tests.support.faults import REPLICATION, Standby, Switch
 from tests.support.machine import eventually
 from tests.support.ports import free_port
 from tests.support.postgres import Postgres, die_with_parent
+from tests.support.receiver import Receiver
 from tests.support.site import ROOT, Site
 
 WORKERS, WEB_HOSTS = 2, 2
@@ -115,10 +116,13 @@ class Stand:
             "EMAIL_TIMEOUT": "5",
             "Q_WORKERS": str(WORKERS),
             "API_RATE": "1000000/m",
+            "EVENT_ALLOW_PRIVATE": "1",
         }
         self.redis = self._start_redis()
         self.site.manage("migrate")
         self.key = self.site.manage("create_api_key", "chaos", "--scope", "enqueue").split()[-1]
+        self.receiver = Receiver().__enter__()
+        self.site.manage("create_event_endpoint", "chaos", self.receiver.url)
         self.web_ports = [free_port() for _ in range(WEB_HOSTS)]
         self.web = [self._start_web(port) for port in self.web_ports]
         self.port = free_port()
@@ -197,6 +201,7 @@ class Stand:
         for process in [self.proxy, *self.web, self.redis]:
             process.terminate()
         self.smtp.kill()
+        self.receiver.__exit__(None, None, None)
         self.switch.__exit__(None, None, None)
         self.postgres.remove()
         return codes

@@ -5,8 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.chaos.kinds import Kind
+from tests.chaos.load import Load
 from tests.chaos.mail_server import LATE, TAKES
+from tests.chaos.stand import Stand
 
+EVENT = "event"  # the job type
 STANDSTILL, LONGEST_REQUEST, LONGEST_PROBE = 30.0, 3.0, 0.1  # seconds (P1, P15)
 SLACK = 0.5  # seconds that a busy machine may add to a request
 
@@ -17,15 +20,19 @@ class Verdict:
     good: bool
 
 
-def judge(kinds: list[Kind], accepted: list[str], given_up: list[str], mails: list[dict], strict: bool) -> Verdict:
-    """Count jobs and mails. strict: whether the times of web requests and of the end of a standstill count."""
+def judge(kinds: list[Kind], load: Load, stand: Stand, strict: bool) -> Verdict:
+    """Count jobs, mails and events. strict: whether the times of web requests and of the end of a standstill count."""
     from jobs.core.attempts import JobAttempt
     from jobs.core.job import JobLog, Status
 
     taken = defaultdict(list)
-    for mail in mails:
+    accepted, given_up = load.accepted, load.given_up
+    for mail in stand.smtp.mails():
         taken[mail["rcpt"][0]].append(mail)
-    rows = dict(JobLog.objects.values_list("job_id", "status"))
+    rows = dict(JobLog.objects.exclude(job_type=EVENT).values_list("job_id", "status"))
+    events = [one for one in stand.receiver.accepted if one.body["type"] == "notice.delivered"]
+    reported = {one.body["data"]["jobId"] for one in events}
+    silent = {i for i in accepted if rows.get(stored(i)) == Status.COMPLETED and i not in reported}
     lost = {
         job_id
         for job_id in accepted
@@ -36,7 +43,9 @@ def judge(kinds: list[Kind], accepted: list[str], given_up: list[str], mails: li
         to: (sent[0]["at"], len(sent) - len({mail["message_id"] for mail in sent})) for to, sent in taken.items()
     }
     renamed = sum(len({mail["message_id"] for mail in sent}) - 1 for sent in taken.values())
-    attempts = JobAttempt.objects.filter(outcome=JobAttempt.Outcome.LOST, started_at__isnull=False)
+    attempts = JobAttempt.objects.exclude(job__job_type=EVENT).filter(
+        outcome=JobAttempt.Outcome.LOST, started_at__isnull=False
+    )
     killed = [  # when its mail was first taken, if it was: as `repeated` has it
         taken[mail["email"]][0]["at"] if mail["email"] in taken else at.timestamp()
         for mail, at in attempts.values_list("job__payload", "started_at")
@@ -52,17 +61,19 @@ def judge(kinds: list[Kind], accepted: list[str], given_up: list[str], mails: li
             "|---|---|---:|---:|---:|---:|---:|---:|---:|",
             *lines,
             "",
-            "| jobs | lost | completed | dead letters | sent twice (allowed) | second Message-IDs | given up |",
-            "|---:|---:|---:|---:|---:|---:|---:|",
+            "| jobs | lost | completed | dead letters | sent twice (allowed) | second Message-IDs | given up "
+            "| events | lost | sent twice |",
+            "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
             f"| {len(accepted)} | {len(lost)} | {ended[Status.COMPLETED]} | {ended[Status.DLQ]} | {twice} ({allowed}) "
-            f"| {renamed} | {len(given_up)} |",
+            f"| {renamed} | {len(given_up)} | {len(reported)} | {len(silent)} "
+            f"| {len(events) - len({one.id for one in events})} |",
             "",
             _probes(kinds),
             *(["", f"lost: {', '.join(sorted(lost)[:20])}"] if lost else []),
         ]
     )
     quick = all(_is_quick(kind) for kind in kinds) or not strict
-    return Verdict(table, not lost and not renamed and not given_up and twice <= allowed and quick)
+    return Verdict(table, not lost and not silent and not renamed and not given_up and twice <= allowed and quick)
 
 
 def _row(kind: Kind, lost: set[str], repeated: dict[str, tuple[float, int]], killed: list[float]) -> str:

@@ -414,6 +414,53 @@ def test_an_operator_who_discards_or_a_site_that_cancels_makes_no_event(shop):
     assert not events().exists()
 
 
+def test_many_events_are_replayed_in_chunks_of_which_the_first_is_sent_now(shop, monkeypatch):
+    endpoint, _ = shop
+    monkeypatch.setattr(replays, "CHUNK", 4)
+    for number in range(10):
+        emit("shop", "notice.delivered", DATA, key=f"{number}")
+    events().update(status="dlq", dlq_reason="exhausted", processed_at=timezone.now())
+    assert replays.replay_since(endpoint, timezone.now() - timedelta(hours=1), who="tests") == 10
+    assert events().filter(status="enqueued").count() == 4
+    assert replays.replaying().exists()
+    replays.replay_rest()
+    assert events().filter(status="enqueued").count() == 10
+    assert not replays.replaying().exists()
+
+
+def test_what_fails_again_is_not_replayed_without_end(shop, receiver):
+    endpoint, _ = shop
+    emit("shop", "notice.delivered", DATA, key="1")
+    events().update(status="dlq", dlq_reason="exhausted", processed_at=timezone.now())
+    since = timezone.now() - timedelta(hours=1)
+    assert replays.replay_since(endpoint, since, who="tests") == 1
+    events().update(status="dlq", dlq_reason="permanent", processed_at=timezone.now())
+    replays.replay_rest()
+    assert events().get().status == "dlq"
+    assert not replays.replaying().exists()
+    emit("shop", "notice.delivered", DATA, key="2")
+    later = timezone.now() + timedelta(hours=1)
+    events().update(status="failed", attempt_count=1, run_at=later)
+    endpoint.note_success()
+    EventEndpoint.objects.update(waking=True)
+    endpoint.note_failure()
+    outage.wake_all()
+    assert events().filter(run_at=later).count() == 2, "the next success makes them due"
+
+
+def test_events_that_wait_are_tried_soon_at_another_url(shop, receiver):
+    endpoint, _ = shop
+    receiver.answer = (500, b"")
+    for number in range(5):
+        emit("shop", "notice.delivered", DATA, key=f"{number}")
+    run_due()
+    with Receiver() as other:
+        endpoint.change(who="tests", url=other.url)
+        outage.wake_all()
+        assert run_due() == 5
+        assert len(other.accepted) == 5
+
+
 def test_one_event_is_replayed_by_its_id(shop, receiver):
     endpoint, _ = shop
     receiver.answer = (500, b"")

@@ -56,6 +56,14 @@ def test_what_is_refused_is_said_at_its_field(slug, url):
     assert not EventEndpoint.objects.exists()
 
 
+def test_one_endpoint_too_many_is_refused_in_the_form(monkeypatch):
+    endpoint, _ = endpoint_of(URL)
+    monkeypatch.setattr("accounts.events.endpoint.MOST_OF_A_SITE", 1)
+    page = signed_in(*ALL).post(f"{LIST}add/", {"site": endpoint.site_id, "url": URL})
+    assert "at most 1 event endpoints" in page.content.decode()
+    assert EventEndpoint.objects.count() == 1
+
+
 def test_the_buttons_ping_rotate_turn_and_replay(receiver):
     endpoint, old = endpoint_of(receiver.url)
     client, page = signed_in(*ALL), f"{LIST}{endpoint.pk}/"
