@@ -25,6 +25,7 @@ from jobs.core.sql import from_now, statements
 JOB_ID = r"^[A-Za-z0-9._:-]{1,128}\Z"
 STORED_ID = r"^[A-Za-z0-9._:-]{1,200}\Z"  # another site's: its source, a colon, and its own id
 THIS_SITE = "signal"  # the source of this site's own jobs
+OTHER_SITES = ~Q(source=THIS_SITE)
 LOST_LIMIT = 5  # workers that one job may kill before it is poison
 
 
@@ -185,8 +186,7 @@ class JobLog(models.Model):
     attempt_count = models.PositiveIntegerField(_("attempts"), default=0)
     max_attempts = models.PositiveIntegerField(_("attempts at most"))
     lost_count = models.PositiveSmallIntegerField(_("workers lost"), default=0)
-    unique_key = models.UUIDField(null=True, editable=False)
-    """The hash of what an equal job has in common with it; None when its type has no `Unique` policy."""
+    unique_key = models.UUIDField(null=True, editable=False)  # hash of what equal jobs share; None: no `Unique` policy
     request_id = models.CharField(_("request"), max_length=32, blank=True, default="", db_default="")
     bound_to = models.CharField(max_length=pauses.PROVIDER_LENGTH, blank=True, default="", db_default="")
     """The provider that may have done the work already; the next attempt may use no other."""
@@ -198,8 +198,7 @@ class JobLog(models.Model):
     worker = models.CharField(_("worker"), max_length=128, blank=True)
     processing_at = models.DateTimeField(_("started"), null=True)
     processed_at = models.DateTimeField(_("settled"), null=True)
-
-    # set by a claim, by the database's clock
+    # set by a claim, by the database's clock:
     waited: float | None = None  # seconds that the job had been due; None when its worker was lost
     age: float = 0.0  # seconds since it was enqueued
     expired: bool = False  # whether it is too old to be tried
@@ -228,10 +227,7 @@ class JobLog(models.Model):
             models.Index(fields=["id"], name="job_discarded", condition=Q(status="discarded")),
             models.Index(fields=DEAD_GROUP, name="job_dead_groups", condition=Q(status="dlq")),
             models.Index(fields=["fingerprint", "id"], name="job_dead_of_error", condition=Q(status="dlq")),
-            # The numbers of another site.
-            models.Index(
-                fields=["source", "job_type", "status", "id"], name="job_of_site", condition=~Q(source=THIS_SITE)
-            ),
+            models.Index(fields=["source", "job_type", "status", "id"], name="job_of_site", condition=OTHER_SITES),
         ]
 
     def __str__(self) -> str:

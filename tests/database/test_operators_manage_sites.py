@@ -140,6 +140,7 @@ def test_a_preview_carries_the_brand_of_the_site_and_cannot_do_anything(kind, la
     assert "sandbox" in page["Content-Security-Policy"]
     assert page["X-Frame-Options"] == "SAMEORIGIN"
     assert f'<html lang="{language}"' in page.content.decode()
+    assert "prefers-color-scheme" not in page.content.decode()
 
 
 def test_a_preview_shows_values_that_are_not_saved_and_says_what_is_wrong_with_them(monkeypatch):
