@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.sites import preview, statistics
 from accounts.sites.site import Site
 from accounts.sites.validators import check_slug
-from jobs.admin.parts.preview import LANGUAGES, frame_response
+from jobs.admin.parts.preview import LANGUAGES, Preview, frame_response
 from jobs.core import audit
 from jobs.core.audit import AuditEntry
 
@@ -182,7 +182,7 @@ class SiteAdmin(admin.ModelAdmin):
             return frame_response("\n".join([_("There is no preview until these are right:"), "", *faults]), "text")
         return frame_response(self._render(form.instance, kind, language).html, "html")
 
-    def _render(self, site: Site, kind: str, language: str) -> preview.Preview:
+    def _render(self, site: Site, kind: str, language: str) -> Preview:
         if kind not in preview.Kind.values or language not in LANGUAGES:
             raise Http404
         return preview.render(site, kind, language)
