@@ -52,7 +52,7 @@ def _requests(request: HttpRequest) -> dict[str, Any]:
     return {
         "keys": ApiKey.objects.select_related("site").order_by("site__slug", "-pk")[:MOST_KEYS],
         "key": key,
-        "requests": ApiRequest.objects.newest_of(key) if key else [],
+        "requests": ApiRequest.objects.newest(key) if key else [],
         "days": DAYS_KEPT,
         "most": MOST_SHOWN,
     }

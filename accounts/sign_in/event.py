@@ -118,6 +118,11 @@ class SignIn(Disputable):
             models.Index(
                 fields=["site", "user_key", "-at"], name="signin_site_at", condition=models.Q(site__isnull=False)
             ),
+            models.Index(
+                fields=["site", "disputed_at"],
+                name="signin_site_disputed",
+                condition=models.Q(site__isnull=False, disputed_at__isnull=False),
+            ),
             models.Index(fields=["at"], name="signin_pending", condition=models.Q(notice="pending")),
             models.Index(
                 fields=["disputed_at"], name="signin_dispute_pending", condition=models.Q(dispute_pending=True)

@@ -8,7 +8,7 @@ import threading
 from collections import Counter as Tally
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from django.db import Error, connection, models
 from django.db.models import Sum
@@ -47,7 +47,7 @@ class Kind(NamedTuple):
 class ApiRequestQuerySet(models.QuerySet["ApiRequest"]):
     """Requests by key and result."""
 
-    def newest_of(self, key: ApiKey) -> list["ApiRequest"]:
+    def newest(self, key: ApiKey) -> list["ApiRequest"]:
         """Return the newest rows of a key, MOST_SHOWN at most."""
         return list(self.filter(key=key).order_by("-minute", "-pk")[:MOST_SHOWN])
 
@@ -115,8 +115,8 @@ def write_noted() -> None:
 
 def _values(taken: Tally[Kind]) -> Iterator[Any]:
     """Return the values of the rows, in one order, so that two processes cannot deadlock."""
-    named = {field.name: field for field in ApiRequest._meta.concrete_fields}
-    fields = [named[name] for name in (*Kind._fields, "count")]
+    names = (*Kind._fields, "count")
+    fields = [cast(models.Field, ApiRequest._meta.get_field(name)) for name in names]
     for kind in sorted(taken):
         for field, value in zip(fields, (*kind, taken[kind]), strict=True):
             yield field.get_db_prep_save(value, connection)

@@ -14,14 +14,14 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 
 from jobs.core import attempts, job_types, pauses, sql
 from jobs.core.errors import ErrorClass, Failure
+from jobs.core.job_reads import JobReads
 from jobs.core.pauses import Lane
 from jobs.core.sql import from_now, statements
-from jobs.core.waits import Waits
 
 JOB_ID = r"^[A-Za-z0-9._:-]{1,128}\Z"
 STORED_ID = r"^[A-Za-z0-9._:-]{1,200}\Z"  # another site's: its source, a colon, and its own id
@@ -57,7 +57,7 @@ DEAD_GROUP = ("fingerprint", "error_class", "dlq_reason", "processed_at")
 CLAIMABLE = (*WAITING, Status.PROCESSING)  # due, due again, or with an expired lease
 
 
-class JobQuerySet(Waits["JobLog"]):
+class JobQuerySet(JobReads["JobLog"]):
     """Jobs by their state, and every move of many jobs."""
 
     def due(self) -> Self:
@@ -179,8 +179,7 @@ class JobLog(models.Model):
     attempt_count = models.PositiveIntegerField(_("attempts"), default=0)
     max_attempts = models.PositiveIntegerField(_("attempts at most"))
     lost_count = models.PositiveSmallIntegerField(_("workers lost"), default=0)
-    unique_key = models.UUIDField(null=True, editable=False)
-    """The hash of what an equal job has in common with it; None when its type has no `Unique` policy."""
+    unique_key = models.UUIDField(null=True, editable=False)  # hash of what equal jobs share; None: no `Unique` policy
     request_id = models.CharField(_("request"), max_length=32, blank=True, default="", db_default="")
     bound_to = models.CharField(max_length=pauses.PROVIDER_LENGTH, blank=True, default="", db_default="")
     """The provider that may have done the work already; the next attempt may use no other."""
@@ -192,10 +191,8 @@ class JobLog(models.Model):
     worker = models.CharField(_("worker"), max_length=128, blank=True)
     processing_at = models.DateTimeField(_("started"), null=True)
     processed_at = models.DateTimeField(_("settled"), null=True)
-
-    waited: float | None = (
-        None  # set by a claim, as the two below: seconds that the job had been due; None when its worker was lost
-    )
+    # set by a claim, by the database's clock:
+    waited: float | None = None  # seconds that the job had been due; None when its worker was lost
     age: float = 0.0  # seconds since it was enqueued
     expired: bool = False  # whether it is too old to be tried
 
@@ -218,13 +215,14 @@ class JobLog(models.Model):
             models.Index(fields=["lease_until"], name="job_processing", condition=Q(status="processing")),
             models.Index(fields=["processed_at"], name="job_completed", condition=Q(status="completed")),
             models.Index(fields=["processed_at", "id"], name="job_dlq", condition=Q(status="dlq")),
-            models.Index(fields=["source", "-id"], name="job_of_a_site", condition=OF_OTHERS),
             # The operators' lists, newest first. They hold few rows, and no write while everything works.
             models.Index(fields=["id"], name="job_wrong", condition=Q(status__in=["failed", "dlq"])),
             models.Index(fields=["id"], name="job_discarded", condition=Q(status="discarded")),
             models.Index(fields=DEAD_GROUP, name="job_dead_groups", condition=Q(status="dlq")),
             models.Index(fields=["fingerprint", "id"], name="job_dead_of_error", condition=Q(status="dlq")),
-            models.Index(fields=["source", "job_type", "status", "id"], name="job_of_site", condition=OF_OTHERS),
+            # Another site's jobs, by lower(source): an index of `source` itself would mislead the admission.
+            models.Index(Lower("source"), F("id").desc(), name="job_of_a_site", condition=OF_OTHERS),
+            models.Index(Lower("source"), "job_type", "status", "id", name="job_site", condition=OF_OTHERS),
         ]
 
     def __str__(self) -> str:
@@ -285,8 +283,7 @@ class JobLog(models.Model):
     def insert_discarded(self, why: str) -> None:
         """Insert a new job as discarded, with the reason as its error."""
         self.status, self.error, self.error_class = Status.DISCARDED, why, ErrorClass.OBSOLETE
-        self.processed_at = Now()
-        self.expires_at = from_now(self.policy.lifetime)
+        self.processed_at, self.expires_at = Now(), from_now(self.policy.lifetime)
         self.save(force_insert=True)
 
     def cancel(self, why: str) -> bool:

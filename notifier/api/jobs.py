@@ -165,7 +165,7 @@ def _repeated(job: JobLog, sign_in: SiteSignIn, site: Site, *, with_key: bool) -
 def list_jobs(request: HttpRequest, query: Query[schemas.JobQuery]) -> Any:
     """The jobs of the key's site, the latest first. For the next page, send nextCursor as cursor."""
     caller = caller_of(request)
-    own = JobLog.objects.filter(source=site_of(caller).slug)
+    own = JobLog.objects.of_site(site_of(caller).slug)
     wanted = own.filter(status=query.status) if query.status else own
     found, next_cursor = newest_of(wanted, query.cursor, query.limit)
     return schemas.Jobs(items=[_body(job, caller) for job in found], next_cursor=next_cursor)

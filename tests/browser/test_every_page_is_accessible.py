@@ -15,6 +15,7 @@ from tests.support.site import Site
 
 OUTSIDE = [
     "/",
+    "/developers/",
     "/accounts/login/",
     "/accounts/signup/",
     "/accounts/password/reset/",
@@ -79,6 +80,15 @@ SIGN_INS = (
     " more_sign_ins, notice, dispute_pending, vouched) SELECT gen_random_uuid(), now() - n * interval '3 hours', id,"
     " 'password', '203.0.113.7', 'Chrome', 'Windows', '', 'mn', 'Asia/Hovd', false, 0, 'opted_out', false, false"
     " FROM accounts_user, generate_series(10, 15) n WHERE username = 'bat'"
+)
+A_SITE = (
+    "from accounts.sites.site import Site; from accounts.sites.keys import ApiKey;"
+    "from accounts.sites.api_requests import ApiRequest; from accounts.user import User;"
+    "from django.utils import timezone; User.objects.filter(username='bat').update(is_superuser=True);"
+    "site = Site.objects.filter(slug='shop').first() or Site.objects.make('shop', who='tests', test_mode=True);"
+    "key = site.keys.first() or ApiKey.objects.find(ApiKey.objects.make('web', ['read'], who='tests', site=site));"
+    "ApiRequest.objects.get_or_create(key=key, minute=timezone.now(), method='GET', route='x', status=429);"
+    "print(site.pk, key.pk)"
 )
 VARIANTS = [("mn", "light", 360), ("en", "dark", 1280)]  # each value once; make test-world has each pair of values
 if os.environ.get("WORLD"):
@@ -155,6 +165,28 @@ def test_the_pages_of_second_factors(page, site):
     examine(page, "a wrong code in the second step")
     site.sql("DELETE FROM mfa_authenticator")
     site.sql("UPDATE accounts_credential SET state = 'gone' WHERE kind <> 'address'")
+    assert complaints == []
+
+
+def test_the_pages_of_sites_and_their_keys(page, site):
+    shop, key = site.manage("shell", "-v0", "-c", A_SITE).split()[-2:]
+    complaints = listen(page)
+    page.goto("/accounts/login/")
+    sign_in(page, PASSWORD)
+    paths = (f"site/{shop}/change/", "site/add/", "site/", "apikey/")
+    for path in (*(f"/admin/accounts/{path}" for path in paths), f"/developers/?key={key}"):
+        page.goto(path)
+        examine(page, path)
+    assert page.locator("#requests ~ table .tag").first.text_content() == "429"
+    complaints.clear()  # axe's own attempts at styles in the frame
+    page.goto(f"/admin/accounts/site/{shop}/change/")
+    page.locator("#id_colour").fill("red")
+    page.locator("[formtarget=mail]").last.click()
+    page.frame_locator("iframe[name=mail]").get_by_text("#0055aa").wait_for()
+    page.locator("#id_colour").fill("#aa0055")
+    page.locator("[formtarget=mail]").last.click()
+    page.frame_locator("iframe[name=mail]").locator("h1").wait_for()
+    assert page.url.endswith(f"/admin/accounts/site/{shop}/change/")
     assert complaints == []
 
 

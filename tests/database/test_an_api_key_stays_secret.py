@@ -17,6 +17,7 @@ from jobs.core.audit import AuditEntry
 from jobs.core.job import JobLog
 from tests.support import api_client
 from tests.support.live_site import LiveSite
+from tests.support.operators import this_site
 
 
 def everything_stored() -> str:
@@ -198,9 +199,9 @@ def test_the_admin_shows_a_new_key_once_and_revokes_it(client):
 
 @pytest.mark.django_db
 def test_no_key_acts_for_this_site_itself(client):
-    this_site = Site.objects.get(slug="signal")
+    own = this_site()
     client.force_login(User.objects.create_superuser("boss"))
-    form = {"site": this_site.pk, "name": "shop", "scopes": ["read"]}
+    form = {"site": own.pk, "name": "shop", "scopes": ["read"]}
     assert "site" in client.post("/admin/accounts/apikey/add/", form).context["adminform"].form.errors
     with pytest.raises(CommandError, match="There is no site 'signal'"):
         call_command("create_api_key", "shop", scope=["read"], site="signal")

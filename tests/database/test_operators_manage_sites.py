@@ -18,7 +18,7 @@ from jobs.admin.parts import paging
 from jobs.core.audit import AuditEntry
 from jobs.core.job import Status
 from jobs.stats.minutes import floor
-from tests.support.operators import job, signed_in
+from tests.support.operators import job, signed_in, this_site
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/accounts/site/"
@@ -99,7 +99,7 @@ def test_the_slug_of_a_site_stays():
 
 
 def test_this_site_can_be_seen_and_not_be_changed():
-    client, site = signed_in(*RIGHTS), Site.objects.get(slug="signal")
+    client, site = signed_in(*RIGHTS), this_site()
     page = client.get(page_of(site))
     assert "filled from the settings" in page.content.decode()
     assert 'name="_save"' not in page.content.decode()
@@ -135,11 +135,12 @@ def test_a_preview_carries_the_brand_of_the_site_and_cannot_do_anything(kind, la
     payload = preview.payload_of(site, kind)
     assert payload["site"] == site.brand.stored
     assert payload["newDevice"] == (kind == "alert")
-    assert "site" not in preview.payload_of(Site.objects.get(slug="signal"), kind)
+    assert "site" not in preview.payload_of(this_site(), kind)
     page = signed_in(*RIGHTS).get(f"{LIST}{site.pk}/email/{kind}/{language}/html/")
     assert "sandbox" in page["Content-Security-Policy"]
     assert page["X-Frame-Options"] == "SAMEORIGIN"
     assert f'<html lang="{language}"' in page.content.decode()
+    assert "prefers-color-scheme" not in page.content.decode()
 
 
 def test_a_preview_shows_values_that_are_not_saved_and_says_what_is_wrong_with_them(monkeypatch):
@@ -203,7 +204,7 @@ def test_the_numbers_of_a_site_are_those_of_its_time_and_of_no_other_site():
         "Events waiting": ["1", "1"],
         "Events that failed (dead letters)": ["2", "2"],
     }
-    assert statistics.count_notices([Site.objects.get(slug="signal"), site]) == ["–", "1"]
+    assert statistics.count_notices([this_site(), site]) == ["–", "1"]
 
 
 def test_the_list_marks_test_mode_and_costs_the_same_for_one_site_and_for_many():

@@ -78,7 +78,7 @@ def test_a_key_that_there_is_not_shows_no_requests(key):
 
 
 @pytest.mark.django_db
-def test_nobody_else_sees_the_keys(client, settings):
+def test_no_one_else_sees_the_keys(client, settings):
     api_client.key("enqueue")
     path = f"{PAGE}?key={ApiKey.objects.get().pk}"
     assert "keys" not in client.get(path).context

@@ -7,9 +7,10 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 
+from accounts.sites.site import Site, fill_this_site
 from accounts.user import User
 from jobs.core.attempts import JobAttempt
-from jobs.core.job import JobLog, Status
+from jobs.core.job import THIS_SITE, JobLog, Status
 
 LIST = "/admin/jobs/joblog/"
 EVERYTHING = ("view_joblog", "replay_joblog", "discard_joblog", "reveal_joblog")
@@ -50,6 +51,12 @@ def job(job_id: str, status: str = Status.DLQ, **values: Any) -> JobLog:
     if status == Status.DLQ:
         fields |= {"dlq_reason": "exhausted", "processed_at": now}
     return JobLog.objects.create(**{**fields, "job_id": job_id, "status": status, **values})
+
+
+def this_site() -> Site:
+    """The row of this site, which a test with transactions of its own may have removed."""
+    fill_this_site()
+    return Site.objects.get(slug=THIS_SITE)
 
 
 def tried(of: JobLog, number: int, **values: Any) -> JobAttempt:

@@ -62,7 +62,6 @@ class ApiKeyAdmin(admin.ModelAdmin):
         "revoked_at",
     )
     list_select_related = ("site",)
-    list_filter = ("site",)
     search_fields = ("name", "prefix")
     actions = ("revoke",)
     list_per_page = 50

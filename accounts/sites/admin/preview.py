@@ -12,6 +12,9 @@ from accounts.notices.sign_in import HARMLESS, SignInNotice
 from accounts.sites.site import Site
 from jobs.admin.parts.preview import Preview
 
+LIGHT = {"(prefers-color-scheme: dark)": "not all", "light dark": "light"}
+"""What makes an email light on a dark screen, where an operator judges its colour."""
+
 
 class Kind(models.TextChoices):
     """Which of the two emails."""
@@ -21,8 +24,11 @@ class Kind(models.TextChoices):
 
 
 def render(site: Site, kind: str, language: str) -> Preview:
-    """Render an email with the values that the site has, saved or not; its links do nothing."""
-    return Preview(language, *rendering.render_payload(payload_of(site, kind), language))
+    """Render an email with the values that the site has, saved or not, in light colours; its links do nothing."""
+    subject, text, html = rendering.render_payload(payload_of(site, kind), language)
+    for dark, light in LIGHT.items():
+        html = html.replace(dark, light)
+    return Preview(language, subject, text, html)
 
 
 def payload_of(site: Site, kind: str) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class SiteForm(forms.ModelForm):
             self.fields["language"].help_text = _("Of notices whose request names none.")
         if "sender" in self.fields:  # not on the page of this site, which cannot be changed
             self.fields["sender"].help_text = _(
-                "“Name <address>”; the domain must be one of SENDER_DOMAINS: %s. "
+                "Its name, then the address in angle brackets; the domain must be one of SENDER_DOMAINS: %s. "
                 "Without one: its name, with the address of this site."
             ) % ", ".join(settings.SENDER_DOMAINS)
 
@@ -87,6 +87,7 @@ class SiteAdmin(admin.ModelAdmin):
     """The pages of sites."""
 
     form = SiteForm
+    fields = SiteForm.Meta.fields
     list_display = ("slug", "name", "mode", "usable_keys", "notices")
     search_fields = ("slug", "name")
     list_per_page = 50

@@ -52,12 +52,12 @@ def count_notices(sites: Iterable[Site], since: timedelta = DAY) -> list[str]:
     """Return how many notices each site had, with one statement. This site's are in the overview."""
     sites = list(sites)
     recent = _jobs(since).filter(job_type=SIGN_IN_JOB)
-    counts = iter(_count_each([recent.filter(source=site.slug) for site in sites if not site.own]))
+    counts = iter(_count_each([recent.of_site(site.slug) for site in sites if not site.own]))
     return [UNKNOWN if site.own else next(counts) for site in sites]
 
 
 def _count(site: Site, window: timedelta) -> dict[str, str]:
-    jobs = _jobs(window).filter(source=site.slug)
+    jobs = _jobs(window).of_site(site.slug)
     notices, events = jobs.filter(job_type=SIGN_IN_JOB), jobs.filter(job_type=EVENT_JOB)
     queries: dict[str, QuerySet] = {
         "sent": notices.filter(status=Status.COMPLETED),

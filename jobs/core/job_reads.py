@@ -1,10 +1,10 @@
-"""How long jobs have waited: since when the first of each lane is due."""
+"""Questions about jobs that need no status: whose they are, and how long they have waited."""
 
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from django.db import models
 from django.db.models import F
-from django.db.models.functions import Now
+from django.db.models.functions import Lower, Now
 
 from jobs.core import sql
 from jobs.core.pauses import Lane
@@ -12,8 +12,12 @@ from jobs.core.pauses import Lane
 Row = TypeVar("Row", bound=models.Model)
 
 
-class Waits(models.QuerySet[Row], Generic[Row]):
-    """A queryset of jobs that knows how long they have waited."""
+class JobReads(models.QuerySet[Row], Generic[Row]):
+    """A queryset of jobs that answers these questions."""
+
+    def of_site(self, source: str) -> Self:
+        """Return those of another site, by its index: see `JobLog.Meta`."""
+        return self.annotate(lower_source=Lower("source")).filter(lower_source=source.lower(), source=source)
 
     def oldest_waits(self) -> dict[str, float]:
         """Return the seconds since the first of these jobs of each lane was due; 0 in a lane without jobs."""
