@@ -191,8 +191,7 @@ class JobLog(models.Model):
     worker = models.CharField(_("worker"), max_length=128, blank=True)
     processing_at = models.DateTimeField(_("started"), null=True)
     processed_at = models.DateTimeField(_("settled"), null=True)
-    # set by a claim, by the database's clock:
-    waited: float | None = None  # seconds that the job had been due; None when its worker was lost
+    waited: float | None = None  # by a claim: seconds that the job had been due; None when its worker was lost
     age: float = 0.0  # seconds since it was enqueued
     expired: bool = False  # whether it is too old to be tried
 
