@@ -1,0 +1,158 @@
+"""clients/python: its wheel and the five lines of its README, in stock Django projects, against the real site."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.django_project import (
+    CLIENT,
+    EMAIL,
+    DjangoProject,
+    Visitor,
+    build_wheel,
+    lines_for,
+    make_environment,
+    run,
+)
+from tests.support.machine import eventually
+from tests.support.site import Site
+
+pytestmark = pytest.mark.timeout(300)
+SECRET = "whsec_" + base64.b64encode(os.urandom(32)).decode()
+WORLD = [("python3.10", "Django>=4.2,<5"), ("python3.12", "Django>=6,<7")]
+
+
+@pytest.fixture(scope="module")
+def site():
+    with Site() as running:
+        running.start("web")
+        running.token = running.manage("create_api_key", "shop", "--scope", "enqueue").split()[-1]
+        yield running
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory, wheel) -> Path:
+    return make_environment(tmp_path_factory.mktemp("environment"), wheel)
+
+
+def project(python: Path, folder: Path, site: Site, *, custom_user: bool) -> DjangoProject:
+    secrets = {"NOTIFIER_KEY": site.token, "NOTIFIER_EVENT_SECRET": SECRET}
+    return DjangoProject(python, folder, notifier=site.url, custom_user=custom_user, **secrets)
+
+
+def jobs(site: Site) -> list[tuple[str, str]]:
+    """The user id and the address of each notice."""
+    rows = site.sql("SELECT user_id, payload FROM job_logs WHERE source = 'shop' ORDER BY created_at")
+    return [(user_id, EMAIL if EMAIL in json.dumps(payload) else "") for user_id, payload in rows]
+
+
+def dispute(visitor: Visitor, user_id: str, secret: str = SECRET) -> int:
+    """Post the event as docs/events.md describes it. Return the status."""
+    now, event_id = int(time.time()), f"evt_{uuid.uuid4().hex}"
+    date = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+    sign_in = {"timestamp": date, "provider": "password", "browser": "", "system": "", "newDevice": True, "signals": []}
+    data = {"jobId": "signin-1", "userId": user_id, "disputedAt": date, "signIn": sign_in}
+    body = json.dumps({"type": "sign_in.disputed", "timestamp": date, "data": data}).encode()
+    digest = hmac.new(base64.b64decode(secret[6:]), f"{event_id}.{now}.".encode() + body, hashlib.sha256).digest()
+    headers = {"webhook-id": event_id, "webhook-timestamp": str(now), "Content-Type": "application/json"}
+    headers["webhook-signature"] = "v1," + base64.b64encode(digest).decode()
+    return visitor.send("/notifier/events/", body, **headers)
+
+
+def walk(shop: DjangoProject, site: Site) -> str:
+    """Sign in with two browsers, see the notices, dispute, and see both sessions end. Return the user's id."""
+    before = len(jobs(site))
+    with shop:
+        first, second = Visitor(shop), Visitor(shop)
+        first.sign_in()
+        second.sign_in()
+        eventually(lambda: len(jobs(site)) == before + 2)
+        (user_id, address), other = jobs(site)[before:]
+        assert (address, other) == (EMAIL, (user_id, address))
+        assert "notifier_device" in {cookie.name for cookie in first.cookies}
+        assert dispute(Visitor(shop), user_id, "whsec_" + "A" * 44) == 400
+        assert first.is_signed_in()
+        assert second.is_signed_in()
+        assert dispute(Visitor(shop), user_id) == 204
+        assert not first.is_signed_in()
+        assert not second.is_signed_in()
+        first.sign_in()
+        assert first.is_signed_in()
+    return user_id
+
+
+def walk_both_users(python: Path, folder: Path, site: Site) -> None:
+    for custom_user in (False, True):
+        shop = project(python, folder / f"shop-{custom_user}", site, custom_user=custom_user)
+        shop.prepare()
+        assert "no issues" in shop.manage("check", "--fail-level", "WARNING")
+        user_id = walk(shop, site)
+        assert user_id == (str(uuid.UUID(user_id)) if custom_user else "1")
+
+
+def test_the_setup_is_five_lines():
+    lines = (lines_for("settings.py") + lines_for("urls.py")).split("\n")
+    assert len([line for line in lines if line]) == 5
+
+
+def test_the_wheel_has_the_package_and_nothing_else(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.partition("/")[0] for name in names} == {"notifier_client", "notifier_client-1.0.0.dist-info"}
+    assert {"notifier_client/py.typed", "notifier_client/django/migrations/0001_initial.py"} <= set(names)
+    metadata = zipfile.ZipFile(wheel).read("notifier_client-1.0.0.dist-info/METADATA").decode()
+    assert "License-Expression: MIT" in metadata
+    assert "Requires-Dist" not in metadata
+
+
+def test_a_stock_project_and_one_with_its_own_user_model_follow_the_readme(python, site, tmp_path):
+    walk_both_users(python, tmp_path, site)
+
+
+def test_sessions_end_in_every_engine(python, site, tmp_path):
+    shop = project(python, tmp_path / "shop", site, custom_user=False)
+    shop.prepare()
+    for engine in ("cache", "signed_cookies"):  # the stock project has "db"
+        shop.set_session_engine(engine)
+        assert walk(shop, site) == "1"
+
+
+def test_a_project_without_the_secrets_is_shown_what_is_missing(python, site, tmp_path):
+    shop = project(python, tmp_path / "shop", site, custom_user=False)
+    shop.environment = {name: value for name, value in shop.environment.items() if not name.startswith("NOTIFIER")}
+    with pytest.raises(AssertionError, match=r"notifier_client\.E002.*NOTIFIER_KEY"):
+        shop.manage("check")
+
+
+def test_the_tests_of_the_client_pass():
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=CLIENT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+
+
+@pytest.mark.world
+@pytest.mark.parametrize(("name", "requirement"), WORLD)
+def test_other_versions_of_python_and_django_follow_the_readme(name, requirement, wheel, site, tmp_path):
+    found = sorted(Path.home().glob(f".pyenv/versions/{name.removeprefix('python')}.*/bin/python"))
+    interpreter = shutil.which(name) or (found[-1] if found else pytest.skip(f"{name} is missing"))
+    run(interpreter, "-m", "venv", tmp_path / "environment")
+    python = tmp_path / "environment" / "bin" / "python"
+    run(python, "-m", "pip", "install", "--quiet", requirement, "pytest", "tzdata", wheel)
+    walk_both_users(python, tmp_path, site)
+    run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=CLIENT)
