@@ -56,6 +56,13 @@ def project(python: Path, folder: Path, site: Site, *, custom_user: bool) -> Dja
     return DjangoProject(python, folder, notifier=site.url, custom_user=custom_user, **secrets)
 
 
+def interpreter(name: str) -> Path | str:
+    """Return a Python of a version: pyenv's, or the machine's. Skip the test without one."""
+    versions = Path.home() / ".pyenv" / "versions"
+    found = sorted(versions.glob(f"{name.removeprefix('python')}.*/bin/python"))
+    return found[-1] if found else shutil.which(name) or pytest.skip(f"{name} is missing")
+
+
 def jobs(site: Site) -> list[tuple[str, str]]:
     """The user id and the address of each notice."""
     rows = site.sql("SELECT user_id, payload FROM job_logs WHERE source = 'shop' ORDER BY created_at")
@@ -149,9 +156,7 @@ def test_the_tests_of_the_client_pass():
 @pytest.mark.world
 @pytest.mark.parametrize(("name", "requirement"), WORLD)
 def test_other_versions_of_python_and_django_follow_the_readme(name, requirement, wheel, site, tmp_path):
-    found = sorted(Path.home().glob(f".pyenv/versions/{name.removeprefix('python')}.*/bin/python"))
-    interpreter = shutil.which(name) or (found[-1] if found else pytest.skip(f"{name} is missing"))
-    run(interpreter, "-m", "venv", tmp_path / "environment")
+    run(interpreter(name), "-m", "venv", tmp_path / "environment")
     python = tmp_path / "environment" / "bin" / "python"
     run(python, "-m", "pip", "install", "--quiet", requirement, "pytest", "tzdata", wheel)
     walk_both_users(python, tmp_path, site)
