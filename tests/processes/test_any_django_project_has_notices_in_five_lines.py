@@ -104,13 +104,15 @@ def walk(shop: DjangoProject, site: Site) -> str:
     return user_id
 
 
-def walk_both_users(python: Path, folder: Path, site: Site) -> None:
+def walk_both_users(python: Path, folder: Path, site: Site) -> list[str]:
+    """Walk with the stock user model, then with one of the project's own. Return the users' ids."""
+    user_ids = []
     for custom_user in (False, True):
         shop = project(python, folder / f"shop-{custom_user}", site, custom_user=custom_user)
         shop.prepare()
         assert "no issues" in shop.manage("check", "--fail-level", "WARNING")
-        user_id = walk(shop, site)
-        assert user_id == (str(uuid.UUID(user_id)) if custom_user else "1")
+        user_ids.append(walk(shop, site))
+    return user_ids
 
 
 def test_the_setup_is_five_lines():
@@ -128,7 +130,9 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel):
 
 
 def test_a_stock_project_and_one_with_its_own_user_model_follow_the_readme(python, site, tmp_path):
-    walk_both_users(python, tmp_path, site)
+    stock, own = walk_both_users(python, tmp_path, site)
+    assert stock == "1"
+    assert str(uuid.UUID(own)) == own
 
 
 def test_sessions_end_in_every_engine(python, site, tmp_path):
@@ -159,5 +163,5 @@ def test_other_versions_of_python_and_django_follow_the_readme(name, requirement
     run(interpreter(name), "-m", "venv", tmp_path / "environment")
     python = tmp_path / "environment" / "bin" / "python"
     run(python, "-m", "pip", "install", "--quiet", requirement, "pytest", "tzdata", wheel)
-    walk_both_users(python, tmp_path, site)
+    assert len(walk_both_users(python, tmp_path, site)) == 2
     run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=CLIENT)
