@@ -45,9 +45,11 @@ def response(status, body=b"", **headers):
 
 
 @contextmanager
-def server(*answers):
+def server(*answers, tls=None):
     """A running server that gives the answers in turn, and the last one from then on. A list is sent slowly."""
     with _Server(("127.0.0.1", 0), _Handler) as running:
+        if tls:
+            running.socket = tls.wrap_socket(running.socket, server_side=True)
         running.answers, running.requests = list(answers), []
         threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield running

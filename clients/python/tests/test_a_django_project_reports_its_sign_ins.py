@@ -5,12 +5,13 @@ from types import SimpleNamespace
 
 import django
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings as project
 from django.contrib.auth import get_user_model, login
 from django.core import checks
 from django.core.management import call_command
 from django.db import connection, transaction
-from django.test import Client, RequestFactory, override_settings
+from django.test import AsyncClient, Client, RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
 from signing import DISPUTED, OTHER_SECRET, SECRET, envelope, headers
 
@@ -225,6 +226,19 @@ def test_a_dispute_ends_every_session_of_that_user_and_no_other(user, sent, engi
         assert whoami(clients[0]) == "-"
         clients[1].force_login(user)
         assert whoami(clients[1]) == "bat"
+
+
+def test_a_dispute_ends_sessions_of_an_asynchronous_project(user, sent):
+    async def visit():
+        client = AsyncClient()
+        await client.aforce_login(user)
+        before = await client.get("/whoami/")
+        await sync_to_async(dispute)(user)
+        after = await client.get("/whoami/")
+        return before.content, after.content
+
+    assert async_to_sync(visit)() == (b"bat", b"-")
+    assert len(sent) == 1
 
 
 def test_a_session_from_before_the_installation_ends_too(user):

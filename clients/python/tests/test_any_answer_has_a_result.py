@@ -2,15 +2,19 @@
 
 import json
 import random
+import ssl
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 from hostile import response, server
 
 from notifier_client import Accepted, Duplicate, FieldError, Notifier, Refused, SignIn, Unreachable
 from notifier_client.retry import read_retry_after, wait_before
+from notifier_client.transport import tls_context
 
+CERTIFICATE = Path(__file__).parent / "localhost.pem"
 PROBLEM = '{"type": "urn:notifier:problem:%s"}'
 ACCEPTED = response(202, '{"jobId": "a", "status": "enqueued"}')
 BUSY = response(503, PROBLEM % "database-away")
@@ -117,6 +121,40 @@ def test_a_server_that_does_not_exist_is_unreachable():
     assert result.reason == "ConnectionRefusedError"
     assert result.attempts > 1
     assert Notifier("https://" + "a" * 70 + ".example", "k", budget=0).notify(SIGN_IN).ok is False
+
+
+@pytest.fixture
+def tls():
+    """A server's context with a certificate for localhost."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    tls_context.cache_clear()
+    yield context
+    tls_context.cache_clear()
+
+
+def test_a_certificate_must_be_trusted_and_name_the_host(monkeypatch, tls):
+    with server(response(202), ACCEPTED, tls=tls) as running:
+        port = running.server_address[1]
+        result = Notifier(f"https://localhost:{port}", "nk_key", budget=0).notify(SIGN_IN)
+        assert (type(result), result.reason) == (Unreachable, "SSLCertVerificationError")
+        monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+        tls_context.cache_clear()
+        result = Notifier(f"https://127.0.0.1:{port}", "nk_key", budget=0).notify(SIGN_IN)
+        assert (type(result), result.reason) == (Unreachable, "SSLCertVerificationError")
+        assert running.requests == []
+        result = Notifier(f"https://localhost:{port}", "nk_key", budget=5).notify(SIGN_IN)
+        assert result.ok
+        assert len(running.requests) == 2
+
+
+def test_an_answer_that_drips_ends_at_the_time_limit_over_tls_too(monkeypatch, tls):
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    drip = [bytes([byte]) for byte in response(202, "x" * 400)]
+    with server(drip, tls=tls) as running:
+        url = f"https://localhost:{running.server_address[1]}"
+        result = Notifier(url, "nk_key", timeout=0.5, budget=0).notify(SIGN_IN)
+    assert (type(result), result.reason) == (Unreachable, "TimeoutError")
 
 
 def test_the_verdict_and_the_problem_are_passed_on():

@@ -6,11 +6,13 @@ urllib is used for its support of proxies (HTTPS_PROXY, NO_PROXY).
 import http.client
 import io
 import socket
+import ssl
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 MAX_ANSWER_BYTES = 65_536
@@ -55,6 +57,14 @@ class _TimedResponse(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_TimedReader(sock))
 
 
+@cache
+def tls_context() -> ssl.SSLContext:
+    """Return the context of all connections: reading the machine's certificates takes long."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
 class _Connection(http.client.HTTPConnection):
     response_class = _TimedResponse
 
@@ -70,7 +80,7 @@ class _Handler(urllib.request.HTTPHandler):
 
 class _TlsHandler(urllib.request.HTTPSHandler):
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_TlsConnection, req)
+        return self.do_open(_TlsConnection, req, context=tls_context())
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
