@@ -30,6 +30,9 @@ from tests.support.site import Site
 
 pytestmark = pytest.mark.timeout(300)
 SECRET = "whsec_" + base64.b64encode(os.urandom(32)).decode()
+CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0"
+SAFARI = "Mozilla/5.0 (Macintosh; Intel Mac OS X 14_5) AppleWebKit/605.1 (KHTML, like Gecko) Version/17.5 Safari/605.1"
 WORLD = [("python3.10", "Django>=4.2,<5"), ("python3.12", "Django>=6,<7")]
 
 
@@ -37,7 +40,6 @@ WORLD = [("python3.10", "Django>=4.2,<5"), ("python3.12", "Django>=6,<7")]
 def site():
     with Site() as running:
         running.start("web")
-        running.token = running.manage("create_api_key", "shop", "--scope", "enqueue").split()[-1]
         yield running
 
 
@@ -52,7 +54,9 @@ def python(tmp_path_factory, wheel) -> Path:
 
 
 def project(python: Path, folder: Path, site: Site, *, custom_user: bool) -> DjangoProject:
-    secrets = {"NOTIFIER_KEY": site.token, "NOTIFIER_EVENT_SECRET": SECRET}
+    """Make a project that is a site of its own at Notifier, named like its last folder."""
+    key = site.manage("create_api_key", folder.name, "--scope", "enqueue").split()[-1]
+    secrets = {"NOTIFIER_KEY": key, "NOTIFIER_EVENT_SECRET": SECRET}
     return DjangoProject(python, folder, notifier=site.url, custom_user=custom_user, **secrets)
 
 
@@ -63,10 +67,14 @@ def interpreter(name: str) -> Path | str:
     return found[-1] if found else shutil.which(name) or pytest.skip(f"{name} is missing")
 
 
-def jobs(site: Site) -> list[tuple[str, str]]:
-    """The user id and the address of each notice."""
-    rows = site.sql("SELECT user_id, payload FROM job_logs WHERE source = 'shop' ORDER BY created_at")
-    return [(user_id, EMAIL if EMAIL in json.dumps(payload) else "") for user_id, payload in rows]
+def notices(site: Site, shop: DjangoProject) -> list[tuple[str, bool, bool]]:
+    """The user's id of each notice, whether it goes to the user's address, and whether the device is new."""
+    rows = site.sql(
+        "SELECT job_logs.user_id, payload, new_device FROM job_logs JOIN accounts_signin ON site_job = job_id "
+        "WHERE source = %s ORDER BY at",
+        shop.folder.name,
+    )
+    return [(user_id, EMAIL in json.dumps(payload), new_device) for user_id, payload, new_device in rows]
 
 
 def dispute(visitor: Visitor, user_id: str, secret: str = SECRET) -> int:
@@ -84,15 +92,17 @@ def dispute(visitor: Visitor, user_id: str, secret: str = SECRET) -> int:
 
 def walk(shop: DjangoProject, site: Site) -> str:
     """Sign in with two browsers, see the notices, dispute, and see both sessions end. Return the user's id."""
-    before = len(jobs(site))
     with shop:
-        first, second = Visitor(shop), Visitor(shop)
+        first, second = Visitor(shop, CHROME), Visitor(shop, SAFARI)
         first.sign_in()
+        eventually(lambda: len(notices(site, shop)) == 1)
+        first.user_agent = FIREFOX  # the cookie shows that it is the same device
+        first.sign_in()
+        eventually(lambda: len(notices(site, shop)) == 2)
         second.sign_in()
-        eventually(lambda: len(jobs(site)) == before + 2)
-        (user_id, address), other = jobs(site)[before:]
-        assert (address, other) == (EMAIL, (user_id, address))
-        assert "notifier_device" in {cookie.name for cookie in first.cookies}
+        eventually(lambda: len(notices(site, shop)) == 3)
+        user_id = notices(site, shop)[0][0]
+        assert notices(site, shop) == [(user_id, True, False), (user_id, True, False), (user_id, True, True)]
         assert dispute(Visitor(shop), user_id, "whsec_" + "A" * 44) == 400
         assert first.is_signed_in()
         assert second.is_signed_in()
@@ -108,7 +118,7 @@ def walk_both_users(python: Path, folder: Path, site: Site) -> list[str]:
     """Walk with the stock user model, then with one of the project's own. Return the users' ids."""
     user_ids = []
     for custom_user in (False, True):
-        shop = project(python, folder / f"shop-{custom_user}", site, custom_user=custom_user)
+        shop = project(python, folder / f"shop-{python.parts[-3]}-{custom_user}".lower(), site, custom_user=custom_user)
         shop.prepare()
         assert "no issues" in shop.manage("check", "--fail-level", "WARNING")
         user_ids.append(walk(shop, site))
@@ -136,10 +146,10 @@ def test_a_stock_project_and_one_with_its_own_user_model_follow_the_readme(pytho
 
 
 def test_sessions_end_in_every_engine(python, site, tmp_path):
-    shop = project(python, tmp_path / "shop", site, custom_user=False)
-    shop.prepare()
     for engine in ("cache", "signed_cookies"):  # the stock project has "db"
+        shop = project(python, tmp_path / f"shop-{engine}".replace("_", "-"), site, custom_user=False)
         shop.set_session_engine(engine)
+        shop.prepare()
         assert walk(shop, site) == "1"
 
 

@@ -117,14 +117,15 @@ class DjangoProject:
         self._append("settings.py", f'SESSION_ENGINE = "django.contrib.sessions.backends.{engine}"\n')
 
     def __enter__(self) -> Self:
-        self.server = subprocess.Popen(
-            [self.python, "manage.py", "runserver", "--noreload", f"{HERE}:{self.port}"],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "errors.log").open("ab"),
-            preexec_fn=die_with_parent,
-        )
+        with (self.folder / "errors.log").open("ab") as errors:
+            self.server = subprocess.Popen(
+                [self.python, "manage.py", "runserver", "--noreload", f"{HERE}:{self.port}"],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                preexec_fn=die_with_parent,
+            )
         eventually(lambda: self.server.poll() is not None or Visitor(self).reaches("/admin/login/"))
         assert self.server.poll() is None, (self.folder / "errors.log").read_text()
         return self
@@ -144,7 +145,8 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 class Visitor:
     """A browser with its cookies."""
 
-    def __init__(self, project: DjangoProject) -> None:
+    def __init__(self, project: DjangoProject, user_agent: str = "") -> None:
+        self.user_agent = user_agent
         self.url = f"http://{HERE}:{project.port}"
         self.project = project
         self.cookies = CookieJar()
@@ -153,7 +155,7 @@ class Visitor:
 
     def send(self, path: str, body: bytes | None = None, **headers: str) -> int:
         """Return the status of a GET, or of a POST of a body."""
-        request = urllib.request.Request(self.url + path, body, headers)
+        request = urllib.request.Request(self.url + path, body, {"User-Agent": self.user_agent, **headers})
         try:
             with self.opener.open(request, timeout=10) as answer:
                 return answer.status

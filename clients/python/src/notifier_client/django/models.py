@@ -9,13 +9,8 @@ class SessionEpochManager(models.Manager["SessionEpoch"]):
 
     def current(self, user_key: str) -> int:
         """Return the number that a session must have; 0 for a user without a dispute. Read from no replica."""
-        return (
-            self.using(router.db_for_write(self.model))
-            .filter(user_key=user_key)
-            .values_list("number", flat=True)
-            .first()
-            or 0
-        )
+        primary = self.using(router.db_for_write(self.model))
+        return primary.filter(user_key=user_key).values_list("number", flat=True).first() or 0
 
     def advance(self, user_key: str, event_id: str) -> bool:
         """End all sessions of a user. False when this event did so before. Call it in a transaction."""
