@@ -170,8 +170,9 @@ def test_the_tests_of_the_client_pass():
 @pytest.mark.world
 @pytest.mark.parametrize(("name", "requirement"), WORLD)
 def test_other_versions_of_python_and_django_follow_the_readme(name, requirement, wheel, site, tmp_path):
-    run(interpreter(name), "-m", "venv", tmp_path / "environment")
-    python = tmp_path / "environment" / "bin" / "python"
+    environment = tmp_path / name.replace(".", "")  # the projects, and so their sites at Notifier, are named after it
+    run(interpreter(name), "-m", "venv", environment)
+    python = environment / "bin" / "python"
     run(python, "-m", "pip", "install", "--quiet", requirement, "pytest", "tzdata", wheel)
     assert len(walk_both_users(python, tmp_path, site)) == 2
     run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=CLIENT)
