@@ -231,7 +231,7 @@ def test_a_dispute_ends_every_session_of_that_user_and_no_other(user, sent, engi
 def test_a_dispute_ends_sessions_of_an_asynchronous_project(user, sent):
     async def visit():
         client = AsyncClient()
-        await client.aforce_login(user)
+        await sync_to_async(client.force_login)(user)
         before = await client.get("/whoami/")
         await sync_to_async(dispute)(user)
         after = await client.get("/whoami/")
