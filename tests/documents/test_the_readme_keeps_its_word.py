@@ -8,7 +8,7 @@ import pytest
 from tests.support.site import ROOT
 
 PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]
-PAGES += sorted(ROOT.glob("d*/**/*.md"))
+PAGES += sorted(ROOT.glob("d*/**/*.md")) + sorted(ROOT.glob("clients/*/README.md"))
 README = Path(ROOT, "README.md").read_text()
 DEPENDENCIES = Path(ROOT, "docs/dependencies.md").read_text()
 PACKAGE = re.compile(r"^([a-z][\w-]*)(?:\[[\w,-]+\])?[^\n]*$", re.MULTILINE)

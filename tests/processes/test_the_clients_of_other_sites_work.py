@@ -1,5 +1,6 @@
-"""The clients of docs/clients, run by their own interpreters against the real site: the mail arrives, once."""
+"""The clients of other sites, run by their own interpreters against the real site: the mail arrives, once."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -22,6 +23,8 @@ from tests.support.ports import free_port
 from tests.support.site import ROOT, Site
 
 CLIENTS = ROOT / "docs" / "clients"
+PYTHON_SOURCE = ROOT / "clients" / "python" / "src"
+NOTIFY = ROOT / "clients" / "curl" / "notify.sh"
 DRIVER = Path(playwright.__file__).parent / "driver" / "node"  # a Node.js that reads TypeScript
 NODE = shutil.which("node") or str(DRIVER)
 STRIP = """
@@ -157,13 +160,13 @@ def test_the_auth_js_client_believes_only_its_own_proxies(site, javascript):
 
 def run_python(url: str, token: str, **fields: str) -> subprocess.CompletedProcess[str]:
     script = (
-        "import json, os, sys; from notifier_client import Notifier; "
-        "Notifier(os.environ['NOTIFIER_URL'], os.environ['NOTIFIER_API_KEY'], backoff=0.02, tries=3)"
-        ".signed_in(**json.loads(sys.argv[1])).join()"
+        "import json, os, sys; from notifier_client import Notifier, SignIn; "
+        "notifier = Notifier(os.environ['NOTIFIER_URL'], os.environ['NOTIFIER_API_KEY'], background_budget=2); "
+        "notifier.notify_in_background(SignIn(**json.loads(sys.argv[1]))); notifier.flush(20)"
     )
-    notice = {"userId": "7", "email": "dorj@example.mn", "name": "Дорж", "provider": "password"}
-    notice |= {"ipAddress": "203.0.113.9", "userAgent": "curl/8", **fields}
-    environment = {**os.environ, "NOTIFIER_URL": url, "NOTIFIER_API_KEY": token, "PYTHONPATH": str(CLIENTS)}
+    notice = {"user_id": "7", "email": "dorj@example.mn", "name": "Дорж", "provider": "password"}
+    notice |= {"ip_address": "203.0.113.9", "user_agent": "curl/8", **fields}
+    environment = {**os.environ, "NOTIFIER_URL": url, "NOTIFIER_API_KEY": token, "PYTHONPATH": str(PYTHON_SOURCE)}
     command = [sys.executable, "-c", script, json.dumps(notice)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 
@@ -183,26 +186,84 @@ def test_the_python_client_logs_what_will_never_be_taken_and_what_was_not_taken(
     assert "invalid-fields" in refused.stderr
     away = run_python(f"http://127.0.0.1:{free_port()}", site.token)
     assert away.returncode == 0
-    assert "did not take the notice" in away.stderr
+    assert "did not accept the notice" in away.stderr
     assert site.token not in refused.stderr + away.stderr
+
+
+def run_curl(url: str, token: str, body: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "NOTIFIER_URL": url, "NOTIFIER_API_KEY": token}
+    return subprocess.run([NOTIFY], input=body, env=environment, capture_output=True, text=True, timeout=90)
 
 
 def test_the_curl_client_has_the_mail_sent(site):
     notice = {"userId": "8", "email": "suvd@example.mn", "name": "Сувд", "provider": "password", "jobId": "curl-1"}
     notice |= {"ipAddress": "203.0.113.9", "userAgent": "curl/8", "timestamp": datetime.now(UTC).isoformat()}
-    environment = {**os.environ, "NOTIFIER_URL": site.url, "NOTIFIER_API_KEY": site.token}
     for status in ("202", "409"):
-        done = subprocess.run(
-            [CLIENTS / "notify.sh"],
-            input=json.dumps(notice),
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=90,
-        )
+        done = run_curl(site.url, site.token, json.dumps(notice))
         assert done.returncode == 0, done
         assert done.stdout.split()[-1] == status
     assert mail_to(site, "suvd@example.mn")
+    other = run_curl(site.url, site.token, json.dumps({**notice, "userId": "9", "email": "bold@example.mn"}))
+    assert (other.returncode, other.stdout.split()[-1]) == (1, "422")
+
+
+def command_lines() -> bytes:
+    """The command lines of all processes, as `ps` shows them."""
+    found = b""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # the process has ended
+            found += path.read_bytes()
+    return found
+
+
+class Keeping(BaseHTTPRequestHandler):
+    """Keeps each request, and answers it with the server's answer. Asks meanwhile which processes run."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.kept.append((body.decode(), self.headers["Authorization"], command_lines()))
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def keeping():
+    """A server that keeps what it is sent."""
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Keeping)
+    server.kept, server.status = [], 202
+    server.url = f"http://127.0.0.1:{server.server_address[1]}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("body", ["@/etc/hostname", '{"name": "--url Бат $(id)"}', '{"email": "secret@example.mn"}'])
+@pytest.mark.parametrize("end", ["", "\r", "\r\n"])
+def test_the_curl_client_sends_any_body_as_it_is_and_shows_it_to_no_process(keeping, body, end):
+    assert run_curl(keeping.url, "nk_secret" + end, body).returncode == 0
+    ((sent, key, commands),) = keeping.kept
+    assert (sent, key) == (body, "Bearer nk_secret")
+    assert b"curl" in commands
+    assert b"nk_secret" not in commands
+    assert b"secret@example.mn" not in commands
+
+
+@pytest.mark.parametrize("status", [200, 302, 409, 422])
+def test_the_curl_client_takes_no_other_answer_for_a_success(keeping, status):
+    keeping.status = status
+    assert run_curl(keeping.url, "nk_secret", "{}").returncode == 1
+
+
+def test_the_curl_client_refuses_a_key_that_would_change_its_options(keeping):
+    done = run_curl(keeping.url, 'nk_x"\nurl = "file:///etc/hostname', "{}")
+    assert (done.returncode, keeping.kept) == (2, [])
+    assert "NOTIFIER_API_KEY" in done.stderr
 
 
 def smoke(*arguments: str) -> subprocess.CompletedProcess[str]:

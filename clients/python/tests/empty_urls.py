@@ -1,0 +1,3 @@
+"""A project without URLs."""
+
+urlpatterns = []
