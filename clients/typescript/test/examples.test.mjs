@@ -12,8 +12,11 @@ process.env.SESSION_SECRET = "a secret of the example";
 process.env.BETTER_AUTH_SECRET = "a secret of the example, long enough";
 
 const posted = [];
+let stop;
+
+after(() => stop());
 before(async () => {
-  const notifier = await serve({ after }, (_, body) => (posted.push(JSON.parse(body)), accepted(body)));
+  const notifier = await serve({ after: (end) => (stop = end) }, (_, body) => (posted.push(JSON.parse(body)), accepted(body)));
   process.env.NOTIFIER_URL = notifier.url;
 });
 
