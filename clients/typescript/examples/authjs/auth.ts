@@ -24,6 +24,7 @@ export const { handlers, auth, signIn, signOut } = NextAuth({
       cookies, // the device id
       adapter: true, // user.id is the id of a row, so it is the same at every sign-in
       waitUntil: after, // the response is sent first
+      onResult: (result) => console.info("the sign-in was reported:", JSON.stringify(result)),
       secure: process.env.AUTH_URL?.startsWith("https:") ?? true,
     }),
   },
