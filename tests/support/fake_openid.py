@@ -20,6 +20,8 @@ class FakeOpenId:
     def __init__(self, **profile: str) -> None:
         self.profile = {"sub": "77", "email": "bat@example.mn", "name": "Бат", **profile}
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.nonces: dict[str, dict[str, str]] = {}
+        self.used: list[str] = []
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -31,13 +33,12 @@ class FakeOpenId:
 
             def do_POST(self) -> None:
                 form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-                assert form["code"] == ["good"]
-                self.answer({"access_token": "good", "token_type": "Bearer", "id_token": provider.token()})
+                self.answer({"access_token": "a", "token_type": "Bearer", "id_token": provider.token(form["code"][0])})
 
             def redirect(self, query: dict[str, list[str]]) -> None:
-                back = {"code": "good", **({"state": query["state"][0]} if "state" in query else {})}
+                back = {"code": provider.consent(query), "state": query.get("state", [])}
                 self.send_response(302)
-                self.send_header("Location", f"{query['redirect_uri'][0]}?{urlencode(back)}")
+                self.send_header("Location", f"{query['redirect_uri'][0]}?{urlencode(back, doseq=True)}")
                 self.end_headers()
 
             def answer(self, document: Any) -> None:
@@ -72,10 +73,18 @@ class FakeOpenId:
             "id_token_signing_alg_values_supported": ["RS256"],
         }
 
-    def token(self) -> str:
-        """Return an ID token."""
+    def consent(self, query: dict[str, list[str]]) -> str:
+        """Return a code, which is good once; its ID token repeats the nonce of the request."""
+        code = f"code{len(self.used) + len(self.nonces)}"
+        self.nonces[code] = {"nonce": query["nonce"][0]} if "nonce" in query else {}
+        return code
+
+    def token(self, code: str) -> str:
+        """Return the ID token for a code."""
         now = int(time.time())
         claims = {"iss": self.url, "aud": CLIENT_ID, "iat": now, "exp": now + 60, "email_verified": True}
+        claims |= self.nonces.pop(code)
+        self.used.append(code)
         return jwt.encode({**self.profile, **claims}, self.key, algorithm="RS256", headers={"kid": "1"})
 
     def __enter__(self) -> Self:

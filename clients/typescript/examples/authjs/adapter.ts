@@ -15,7 +15,7 @@ interface Tables {
 
 // Next.js may load a module once for each route; all of them share this object.
 const shared = globalThis as { authjsTables?: Tables };
-const tables = (shared.authjsTables ??= { users: new Map(), accounts: [], sessions: new Map() });
+const tables: Tables = (shared.authjsTables ??= { users: new Map(), accounts: [], sessions: new Map() });
 
 /** End all sessions of a user. Auth.js's own `deleteSession` ends one, whose token must be known. */
 export async function deleteSessionsOf(userId: string): Promise<void> {

@@ -17,7 +17,7 @@ const onResult = (result: Result) => console.info("the sign-in was reported:", J
 
 // Next.js may load a module once for each route; all of them share this object.
 const shared = globalThis as { betterAuthTables?: MemoryDB };
-const tables = (shared.betterAuthTables ??= { user: [], session: [], account: [], verification: [] });
+const tables: MemoryDB = (shared.betterAuthTables ??= { user: [], session: [], account: [], verification: [] });
 
 const sso = {
   providerId: "sso",
