@@ -10,6 +10,7 @@ from tests.support.machine import eventually
 from tests.support.npm import QUIET, copied_client, node, npm
 from tests.support.site import Site
 
+pytestmark = pytest.mark.timeout(600)  # npm and tsc compute; a busy machine needs minutes
 NAMES = {
     "": ["createNotifier", "verifyEvent", "handleEvents", "InvalidEvent", "stableUserId", "clientAddress", "deviceId"],
     "/authjs": ["notifySignIn", "describeSignIn", "nodeCookies"],

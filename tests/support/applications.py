@@ -58,7 +58,7 @@ class Application:
                 stderr=subprocess.STDOUT,
                 preexec_fn=die_with_parent,
             )
-        eventually(self._answers)
+        eventually(self._answers, seconds=120)
         return self
 
     def __exit__(self, *_: object) -> None:

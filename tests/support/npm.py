@@ -26,7 +26,7 @@ def npm(folder: Path, *arguments: str, seconds: int = 300, **environment: str) -
 
 def node(folder: Path, *arguments: str, **environment: str) -> str:
     """Run Node.js in a folder; return its output. Fail the test with the output when the program fails."""
-    return _run(_program("node"), folder, *arguments, seconds=100, **environment)
+    return _run(_program("node"), folder, *arguments, seconds=300, **environment)
 
 
 def _program(name: str) -> str:

@@ -35,7 +35,7 @@ export interface Outcome {
 /** Bytes of the longest body that is read. */
 export const LONGEST_EVENT = 64 * 1024;
 
-/** Return a handler of fetch requests: a route handler of Next.js, a Worker, Hono, Remix, SvelteKit. */
+/** Return a handler of fetch requests: a route handler of Next.js, a Worker. */
 export function handleEvents(handlers: EventHandlers): (request: Request) => Promise<Response> {
   return async (request) => {
     const read = () => readAtMost(request.body, LONGEST_EVENT);
