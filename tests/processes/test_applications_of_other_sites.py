@@ -23,7 +23,7 @@ from tests.support.npm import QUIET, copied_client, npm
 from tests.support.ports import free_port
 from tests.support.site import Site
 
-pytestmark = [pytest.mark.slow, pytest.mark.world, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.world, pytest.mark.timeout(900)]
 SIGN_IN = {"timestamp": "2026-03-01T01:30:00Z", "provider": "sso", "browser": "Chrome", "system": "Windows"}
 
 

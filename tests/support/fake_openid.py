@@ -20,7 +20,7 @@ class FakeOpenId:
     def __init__(self, **profile: str) -> None:
         self.profile = {"sub": "77", "email": "bat@example.mn", "name": "Бат", **profile}
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self.nonces: dict[str, dict[str, str]] = {}
+        self.repeated: dict[str, dict[str, str]] = {}
         self.used: list[str] = []
         provider = self
 
@@ -74,16 +74,16 @@ class FakeOpenId:
         }
 
     def consent(self, query: dict[str, list[str]]) -> str:
-        """Return a code, which is good once; its ID token repeats the nonce of the request."""
-        code = f"code{len(self.used) + len(self.nonces)}"
-        self.nonces[code] = {"nonce": query["nonce"][0]} if "nonce" in query else {}
+        """Return a code, which is good once. Its ID token repeats the nonce of the request, if there was one."""
+        code = f"code{len(self.used) + len(self.repeated)}"
+        self.repeated[code] = {"nonce": query["nonce"][0]} if "nonce" in query else {}
         return code
 
     def token(self, code: str) -> str:
         """Return the ID token for a code."""
         now = int(time.time())
         claims = {"iss": self.url, "aud": CLIENT_ID, "iat": now, "exp": now + 60, "email_verified": True}
-        claims |= self.nonces.pop(code)
+        claims |= self.repeated.pop(code)
         self.used.append(code)
         return jwt.encode({**self.profile, **claims}, self.key, algorithm="RS256", headers={"kid": "1"})
 
