@@ -3,7 +3,7 @@
 # make test    the whole suite                                               make test ARGS="-k mailbox"
 # make test-fast  the quick unit and database tests, in two minutes          make test-fast ARGS=-x
 # make coverage   the suite on PostgreSQL, and the lines of code that it ran
-# make test-world   the long state machines, silent and failing servers, npm's mail reader, more variants of pages           DISPUTE_EXAMPLES=5000 make test-world
+# make test-world   the long state machines, silent and failing servers, npm's mail reader, other sites' applications, more variants of pages           DISPUTE_EXAMPLES=5000 make test-world
 # make check   format, lint, types, imports, templates, translations, deployment settings
 # make smoke   five cases against a running site: `make run`, or any          make smoke URL=https://... KEY=nk_...
 # make chaos   everything is killed, cut off or full while emails are counted  make chaos MINUTES=20 KINDS=stop-postgres,failover

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import socketserver
 import subprocess
 import sys
@@ -13,25 +12,15 @@ import urllib.request
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 
-import playwright
 import pytest
 
 from tests.support.machine import eventually
 from tests.support.ports import free_port
 from tests.support.site import ROOT, Site
 
-CLIENTS = ROOT / "docs" / "clients"
 PYTHON_SOURCE = ROOT / "clients" / "python" / "src"
 NOTIFY = ROOT / "clients" / "curl" / "notify.sh"
-DRIVER = Path(playwright.__file__).parent / "driver" / "node"  # a Node.js that reads TypeScript
-NODE = shutil.which("node") or str(DRIVER)
-STRIP = """
-import { stripTypeScriptTypes } from "node:module";
-import { readFileSync, writeFileSync } from "node:fs";
-writeFileSync(process.argv[2], stripTypeScriptTypes(readFileSync(process.argv[1], "utf8")));
-"""
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +30,6 @@ def site():
         made = site.manage("create_api_key", "shop", "--scope", "enqueue", "--scope", "read", "--scope", "admin")
         site.token = made.split()[-1]
         yield site
-
-
-@pytest.fixture(scope="module")
-def javascript(tmp_path_factory) -> Path:
-    """The TypeScript client without its types, as a bundler would make it."""
-    made = tmp_path_factory.mktemp("client") / "notifier.mjs"
-    script = ["--no-warnings", "--input-type=module", "-e", STRIP]
-    subprocess.run([DRIVER, *script, CLIENTS / "nextauth" / "notifier.ts", made], check=True)
-    return made
 
 
 class Forgetful(BaseHTTPRequestHandler):
@@ -89,18 +69,6 @@ def forgetful(site):
     server.server_close()
 
 
-def run_node(javascript: Path, case: str, url: str, token: str) -> dict:
-    """What the harness prints; the person signing in is CASE@example.mn."""
-    environment = {**os.environ, "NOTIFIER_URL": url, "NOTIFIER_API_KEY": token, "EMAIL": f"{case}@example.mn"}
-    harness = ROOT / "tests" / "support" / "nextauth_harness.mjs"
-    done = subprocess.run(
-        [NODE, harness, javascript, case], env=environment, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    assert token not in done.stdout + done.stderr
-    return json.loads(done.stdout)
-
-
 def jobs_of(site: Site) -> int:
     return site.sql("SELECT count(*) FROM job_logs")[0][0]
 
@@ -110,52 +78,6 @@ def mail_to(site: Site, address: str) -> EmailMessage:
     eventually(lambda: any(mail["To"] == address for mail in site.mails()))
     (mail,) = [mail for mail in site.mails() if mail["To"] == address]
     return mail
-
-
-def test_the_auth_js_client_has_the_mail_sent(site, javascript):
-    assert run_node(javascript, "deliver", site.url, site.token) == {"result": True, "errors": []}
-    mail = mail_to(site, "deliver@example.mn")
-    text = mail.get_body(("plain",)).get_content()
-    assert "New sign-in" in mail["Subject"]
-    assert all(word in text for word in ("Chrome", "Windows", "GitHub", "203.0.113.7"))
-    assert "198.51.100.1" not in text
-
-
-def test_the_auth_js_client_returns_before_it_hands_over(site, javascript):
-    printed = run_node(javascript, "background", site.url, site.token)
-    assert printed == {"result": ["returned undefined", "handed over"], "errors": []}
-    assert mail_to(site, "background@example.mn")["Content-Language"] == "mn"
-
-
-def test_the_auth_js_client_retries_with_the_same_job_id(site, javascript, forgetful):
-    before = jobs_of(site)
-    assert run_node(javascript, "again", forgetful.url, site.token) == {"result": True, "errors": []}
-    assert forgetful.asked == 2
-    assert jobs_of(site) == before + 1
-
-
-def test_what_a_browser_sends_cannot_keep_the_auth_js_client_from_telling(site, javascript):
-    before = jobs_of(site)
-    assert run_node(javascript, "hostile", site.url, site.token) == {"result": True, "errors": []}
-    assert jobs_of(site) == before + 1
-
-
-def test_the_auth_js_client_never_throws_when_no_server_answers(site, javascript):
-    printed = run_node(javascript, "unreachable", f"http://127.0.0.1:{free_port()}", site.token)
-    assert printed["result"] == [False, False, 2]
-
-
-def test_the_auth_js_client_sends_an_id_that_is_the_same_at_every_sign_in(site, javascript):
-    printed = run_node(javascript, "ids", site.url, site.token)["result"]
-    assert printed == ["github:77", "github:77", "42", "42", "42"]
-
-
-def test_the_auth_js_client_believes_only_its_own_proxies(site, javascript):
-    printed = run_node(javascript, "addresses", site.url, site.token)["result"]
-    assert printed == [
-        *("2.2.2.2", "1.1.1.1", "3.3.3.3", "2001:db8::1", "2001:db8::1", "2.2.2.2", "0.0.0.0", "0.0.0.0"),
-        *("fe80::1", "0.0.0.0", "::ffff:4.4.4.4"),
-    ]
 
 
 def run_python(url: str, token: str, **fields: str) -> subprocess.CompletedProcess[str]:

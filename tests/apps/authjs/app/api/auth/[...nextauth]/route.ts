@@ -1,0 +1,3 @@
+import { handlers } from "../../../../example/auth.ts";
+
+export const { GET, POST } = handlers;
