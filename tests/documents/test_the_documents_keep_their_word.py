@@ -27,7 +27,7 @@ ALL = "\n".join(TEXTS.values())
 QUICK = TEXTS["docs/quick-reference.md"]
 FOREIGN = {"AWS_", "POST", "GET", "DELETE", "SIGTERM", "SIGKILL", "NOTIFY", "LISTEN", "CI", "TEST_ENGINE"}
 DJANGO = ("check", "migrate", "collectstatic", "createsuperuser", "changepassword", "shell", "makemigrations")
-COMING = ("create_event_endpoint",)  # of the events, which docs/sites.md names
+
 each_page = pytest.mark.parametrize("page", TEXTS)
 
 
@@ -84,7 +84,7 @@ def test_every_command_and_option_that_is_named_exists(page):
     known = commands()
     for line in re.findall(r"manage\.py ([^`\n|]+)", TEXTS[page]):
         command, *rest = line.split()
-        if command not in known and command not in (*DJANGO, *COMING):
+        if command not in known and command not in DJANGO:
             pytest.fail(f"there is no manage.py {command}")
         parser = known.get(" ".join([command, *rest[:1]])) or known.get(command)
         if parser:

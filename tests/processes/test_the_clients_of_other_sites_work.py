@@ -12,6 +12,7 @@ import urllib.request
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
 

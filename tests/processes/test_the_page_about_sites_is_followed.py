@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.core.management import get_commands
 
 from accounts.management.commands import create_site
 from tests.support.machine import eventually
@@ -25,7 +24,6 @@ from tests.support.site import ROOT, Site
 PAGE = Path(ROOT, "docs/sites.md").read_text()
 COMMANDS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 RECEIVER = re.search(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[1]
-EVENTS = "create_event_endpoint" in get_commands()
 SECRET = b"0123456789abcdef0123456789abcdef"
 
 
@@ -116,7 +114,6 @@ def test_the_receiver_takes_what_is_signed_and_fresh_and_nothing_else(receiver, 
     assert tmp_path.joinpath("out").read_text().count("'type': 'sign_in.disputed'") == 1
 
 
-@pytest.mark.skipif(not EVENTS, reason="there is no manage.py create_event_endpoint yet")
 def test_the_receiver_gets_the_event_of_a_notice(site, tmp_path):
     started, _, posted, received = COMMANDS
     port, out = free_port(), tmp_path / "out"
