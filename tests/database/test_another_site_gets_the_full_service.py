@@ -149,7 +149,7 @@ def test_links_and_message_id_are_on_the_sites_own_host(shop):
     assert "://notices.shop.example/accounts/not-me/" in mail.get_body(("plain",)).get_content()
 
 
-def test_a_site_without_support_and_sender_has_an_email_all_the_same(settings):
+def test_a_site_without_support_and_sender_has_still_has_an_email(settings):
     plain = Site.objects.make("plain", who="tests", name="Plain")
     plain.token = ApiKey.objects.make("plain", ["enqueue"], who="tests", site=plain)
     accepted(plain)
@@ -159,7 +159,7 @@ def test_a_site_without_support_and_sender_has_an_email_all_the_same(settings):
     assert "Need help" not in mail.get_body(("plain",)).get_content()
 
 
-def test_nobody_but_the_answer_not_me_disputes(shop):
+def test_only_the_answer_not_me_disputes(shop):
     accepted(shop, locale="en")
     page = link_in(last_job())
     for answer in ({}, {"answer": "me"}, {"answer": ["me", "not-me"]}, {"answer": ""}):
