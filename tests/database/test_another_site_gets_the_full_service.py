@@ -149,7 +149,7 @@ def test_links_and_message_id_are_on_the_sites_own_host(shop):
     assert "://notices.shop.example/accounts/not-me/" in mail.get_body(("plain",)).get_content()
 
 
-def test_a_site_without_support_and_sender_has_still_has_an_email(settings):
+def test_a_site_without_support_and_sender_still_has_an_email(settings):
     plain = Site.objects.make("plain", who="tests", name="Plain")
     plain.token = ApiKey.objects.make("plain", ["enqueue"], who="tests", site=plain)
     accepted(plain)
