@@ -9,7 +9,7 @@ from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models.functions import Lower, Now
 
 from accounts.credentials import Credential
 from accounts.events.delivery import EventDelivery
@@ -90,7 +90,10 @@ def export(user: User, *, other_sites: bool = False) -> dict[str, Any]:
     other_sites: also the jobs of other sites to the user's confirmed addresses.
     """
     history = Credential.objects.filter(user=user).order_by("pk")
-    others = {"jobsOfOtherSites": retention.export_jobs(_jobs_of_other_sites(user))} if other_sites else {}
+    others: dict[str, Any] = {}
+    if other_sites:
+        others["jobsOfOtherSites"] = retention.export_jobs(_jobs_of_other_sites(user))
+        others["signInsOfOtherSites"] = list(_sign_ins_of_other_sites(user).values("site__slug", *SIGN_IN_FIELDS))
     return {
         "account": {name: getattr(user, name) for name in (*USER_FIELDS, "notify_sign_ins")},
         "addresses": list(EmailAddress.objects.filter(user=user).values("email", "verified", "primary")),
@@ -117,13 +120,23 @@ def export_json(user: User, *, other_sites: bool = False) -> str:
 
 
 def erase_other_sites(user: User) -> int:
-    """Discard and blank the jobs of other sites to the user's confirmed addresses; return how many."""
+    """Erase the sign-ins and jobs of other sites with the user's confirmed addresses; return how many jobs."""
+    _sign_ins_of_other_sites(user).delete()
     return retention.erase_jobs(_jobs_of_other_sites(user))
 
 
 def _jobs_of_other_sites(user: User) -> JobQuerySet:
-    """Return those to confirmed addresses only: another person may own one that was merely entered."""
+    return retention.jobs_to_addresses(_confirmed_addresses(user), except_source=THIS_SITE)
+
+
+def _sign_ins_of_other_sites(user: User) -> QuerySet[SignIn]:
+    sought = [address.lower() for address in _confirmed_addresses(user)]
+    return SignIn.objects.filter(site__isnull=False).annotate(to=Lower("email")).filter(to__in=sought)
+
+
+def _confirmed_addresses(user: User) -> set[str]:
+    """Return confirmed addresses only: another person may own one that was merely entered."""
     rows = dict(EmailAddress.objects.filter(user=user).values_list("email", "verified"))
     confirmed = {address for address, verified in rows.items() if verified}
     entered_by_operator = set() if rows else {user.email}
-    return retention.jobs_to_addresses(confirmed | entered_by_operator - {""}, except_source=THIS_SITE)
+    return confirmed | entered_by_operator - {""}

@@ -15,7 +15,7 @@ from jobs.core.job import WAITING, JobLog
 from jobs.queue.cancel import cancel
 from jobs.queue.enqueue import Duplicate, RateLimited
 from notifier.api import fields, schemas
-from notifier.api.auth import BearerKey, Caller, caller_of, refuse, site_of
+from notifier.api.auth import BearerKey, Caller, caller_of, count_request, refuse, site_of
 from notifier.api.operations import LONGEST_WAIT, JobId, error_responses, find_job, id_for, state_for, wait_for_end
 from notifier.api.paging import newest_of
 from notifier.api.problems import Problem
@@ -81,9 +81,11 @@ def enqueue(
 def enqueue_batch(request: HttpRequest, batch: schemas.Batch) -> Any:
     """Each item is handled like a request of its own, and its result has the status and the body of the response.
 
-    So an invalid item refuses no other one. The items count as one request of the key for each.
+    So an invalid item refuses no other one. Each item counts as a request of the key.
     """
     caller = caller_of(request)
+    for _ in batch.items[1:]:
+        count_request("key", str(request.api_key))  # type: ignore[attr-defined]
     return schemas.BatchResults(items=[_item_result(item, caller) for item in batch.items])
 
 
