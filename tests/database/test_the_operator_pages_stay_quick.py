@@ -5,7 +5,7 @@ from django.db import connection
 from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 
-from accounts.sites import statistics
+from accounts.sites.admin import statistics
 from accounts.sites.site import Site
 from jobs.admin.pages.dead_letters import load_groups
 from jobs.admin.parts import paging
