@@ -125,7 +125,8 @@ def test_the_numbers_of_a_site_read_no_job_of_another():
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN {query}")
             explained = str(cursor.fetchall())
-        assert ("Seq Scan" in explained, "job_site" in explained) == (False, True), explained
+        used = "job_site" in explained or "job_of_a_site" in explained
+        assert ("Seq Scan" in explained, used) == (False, True), explained
 
 
 def fill(many):
