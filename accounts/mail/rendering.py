@@ -63,11 +63,15 @@ def render_payload(payload: dict[str, Any], locale: str) -> tuple[str, str, str]
     return render_content(write_content({**payload, "locale": locale}))
 
 
-def render_account_content(kind: str, language: str, values: Mapping[str, Any], brand: Brand) -> tuple[str, str, str]:
-    """Return subject, text and HTML of an email about an account (`account/email/<kind>_*`), for a site.
+def render_account_content(
+    kind: str, language: str, values: Mapping[str, Any], brand: Brand | None = None
+) -> tuple[str, str, str]:
+    """Return subject, text and HTML of an email about an account (`account/email/<kind>_*`).
 
+    brand: of the site that it is sent for; None for this one.
     Such an email holds links with tokens and is rare: it is rendered as a whole, without a skeleton.
     """
+    brand = brand or Brand.of_this_site()
     site = {
         "site": brand.name,
         "support": brand.support,
