@@ -32,7 +32,7 @@ def test_a_notice_is_sent_from_the_page(site, page):
     token = site.manage("create_api_key", "shop", "--scope", "enqueue").split()[-1]
     answer = page.goto(f"{site.url}/api/docs")
     assert "default-src 'self'" in answer.headers["content-security-policy"]
-    expect(page.locator(".opblock")).to_have_count(7)
+    expect(page.locator(".opblock")).to_have_count(19)
     page.get_by_role("button", name="Authorize").first.click()
     page.locator("[id*=BearerKey], .auth-container input[type=text]").first.fill(token)
     page.locator(".auth-btn-wrapper .authorize").first.click()

@@ -51,7 +51,7 @@ def test_schemathesis_finds_nothing_wrong(scopes, tmp_path):
         )
         assert "Traceback" not in site.log
     assert done.returncode == 0, done.stdout[-6000:]
-    assert "16 selected / 16 total" in done.stdout
+    assert "19 selected / 19 total" in done.stdout
 
 
 ENDPOINTS = "/api/event-endpoints"
