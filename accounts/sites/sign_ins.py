@@ -1,7 +1,7 @@
 """Sign-ins on other sites, as their API clients report them: recorded, judged and notified like those on this one."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.conf import settings
@@ -80,6 +80,8 @@ def _record(sign_in: SignIn, posted: SiteSignIn, site: Site) -> JobLog:
     network_hashes = networks.hash_network(f"{site.pk}\0{posted.user_id}", posted.ip_address)
     sign_in.network = network_hashes[0]
     before = history.load_history(sign_in, device_hashes, network_hashes)
+    if not (sign_in.browser or sign_in.system):  # only the network is left to recognise the user by
+        before = replace(before, past=replace(before.past, families_seen=before.past.network_seen))
     record.judge(sign_in, before)
     sign_in.at = datetime.fromisoformat(posted.timestamp)
     with sql.one_round_trip():

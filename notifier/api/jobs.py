@@ -176,7 +176,7 @@ def list_jobs(request: HttpRequest, query: Query[schemas.JobQuery]) -> Any:
 @router.get(
     "/{jobId}",
     auth=[BearerKey(Scope.READ, Scope.ADMIN), refuse],
-    response={200: schemas.Job, **error_responses(404)},
+    response={200: schemas.Job, **error_responses(400, 404)},
     by_alias=True,
     operation_id="readJob",
     summary="Read a job",

@@ -17,6 +17,8 @@ OPERATION_PROBLEMS = {
         429: ["too-many-notices"],
     },
     "listJobs": {400: ["invalid-fields", "invalid-cursor"]},
+    "readJob": {400: ["invalid-fields"]},
+    "eraseUser": {400: ["invalid-fields"]},
     "cancelJob": {409: ["not-waiting"]},
     "replayDeadLetter": {409: ["not-a-dead-letter"]},
     "discardDeadLetter": {409: ["not-a-dead-letter"]},

@@ -365,8 +365,9 @@ def test_each_mail_says_the_same_in_text_and_html_and_leads_to_one_place(bat, ki
     payload = {"kind": kind, "email": bat.email, "locale": language, "method": "github", **events}
     subject, text, html = account.render_mail(payload, bat, "https://example.mn/there/")
     assert subject.endswith("- Yellow Books")
-    assert text.count("https://example.mn/there/") == 1
-    assert set(re.findall('href="(http[^"]*)"', html)) == {"https://example.mn/there/"}
+    linked = kind != "site_dispute"  # to the support of another site, which has pages of its own
+    assert text.count("https://example.mn/there/") == linked
+    assert set(re.findall('href="(http[^"]*)"', html)) == ({"https://example.mn/there/"} if linked else set())
     assert f'lang="{language}"' in html
     words = unescape(re.sub("<style.*?</style>|<[^>]+>", " ", html, flags=re.S)).split()
     assert {word.strip(":-") for word in text.split()} - {""} <= {word.strip(":-") for word in words}

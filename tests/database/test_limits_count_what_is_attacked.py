@@ -310,7 +310,7 @@ LIMITED = {  # what takes a password, has an email sent or begins an anonymous s
 WITHOUT_A_LIMIT = {  # every other page of an account, by why it needs none
     "opened with a link from a mailbox": """
         accounts/confirm-email/<key>/ accounts/not-me/<str:token>/ accounts/unsubscribe/<str:token>/
-        accounts/cancel/<str:token>/ accounts/lost-factor/<str:token>/
+        accounts/notices/off/<str:token>/ accounts/cancel/<str:token>/ accounts/lost-factor/<str:token>/
         accounts/password/reset/key/<uidb36>-<key>/ accounts/password/reset/key/done/""",
     "part of signing in by a code, which is turned off": "accounts/login/code/confirm/",
     "for accounts without a password": "accounts/password/set/",

@@ -87,7 +87,7 @@ def test_one_digest_that_cannot_be_enqueued_blocks_no_other(monkeypatch):
         )
     enqueued = []
 
-    def refuse(_job_type, _kind, address, *_):
+    def refuse(_job_type, _kind, address, *_, **__):
         if address.startswith("bad"):
             raise ValueError("refused")
         enqueued.append(address)

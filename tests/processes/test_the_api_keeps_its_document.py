@@ -55,8 +55,9 @@ def test_schemathesis_finds_nothing_wrong(scopes, tmp_path):
 
 
 ENDPOINTS = "/api/event-endpoints"
+READING = ("readJob", "listJobs")
 WITH_BODY = {
-    *("enqueueSignInNotification", "replayDeadLetters"),
+    *("enqueueSignInNotification", "enqueueSignInNotifications", "replayDeadLetters"),
     *("createEventEndpoint", "changeEventEndpoint", "replayEvents"),
 }
 
@@ -75,6 +76,8 @@ def answers_of(site, limited, away):
     endpoint, since = f"{ENDPOINTS}/{made}", {"failedSince": timezone.now().isoformat()}
     calls = {
         "enqueueSignInNotification": ("POST", api_client.PATH, body(jobId="a")),
+        "enqueueSignInNotifications": ("POST", f"{api_client.PATH}/batch", {"items": [body(jobId="b")]}),
+        "listJobs": ("GET", "/api/jobs", None),
         "readJob": ("GET", "/api/jobs/a", None),
         "cancelJob": ("POST", "/api/jobs/a/cancel", None),
         "listDeadLetters": ("GET", dlq, None),
@@ -90,11 +93,16 @@ def answers_of(site, limited, away):
         "listEventDeliveries": ("GET", f"{endpoint}/deliveries", None),
         "replayEvents": ("POST", f"{endpoint}/replay", since),
     }
-    usual = {"createEventEndpoint": 201, "changeEventEndpoint": 200, "rotateEventSecret": 200}
+    usual = {
+        "enqueueSignInNotifications": 200,
+        "createEventEndpoint": 201,
+        "changeEventEndpoint": 200,
+        "rotateEventSecret": 200,
+    }
     for name, call in calls.items():
         yield name, usual.get(name, 202 if call[0] == "POST" else 200), site.call(*call, key=key)
         yield name, 401, site.call(*call, key="nk_000000000000_" + "x" * 43)
-        yield name, 403, site.call(*call, key=api_client.key("enqueue") if name == "readJob" else read)
+        yield name, 403, site.call(*call, key=api_client.key("enqueue") if name in READING else read)
         limited.call("GET", "/api/jobs/a", key=key)
         yield name, 429, limited.call(*call, key=key)
         yield name, 503, away.call(*call, key=key)
@@ -114,6 +122,15 @@ def answers_of(site, limited, away):
     for _ in range(MOST_OF_A_SITE):
         site.call(*calls["createEventEndpoint"], key=key)
     yield "createEventEndpoint", 409, site.call(*calls["createEventEndpoint"], key=key)
+    erased = ("DELETE", "/api/users/7", None)
+    yield "eraseUser", 204, site.call(*erased, key=key)
+    yield "eraseUser", 401, site.call(*erased)
+    yield "eraseUser", 403, site.call(*erased, key=read)
+    yield "eraseUser", 429, limited.call(*erased, key=key)
+    yield "eraseUser", 503, away.call(*erased, key=key)
+    yield "eraseUser", 400, site.call("DELETE", f"/api/users/{'x' * 129}", key=key)
+    yield "listJobs", 400, site.call("GET", "/api/jobs?cursor=x", key=key)
+    yield "readJob", 400, site.call("GET", "/api/jobs/a?wait=21", key=key)
     gone = ("DELETE", endpoint, None)
     yield "deleteEventEndpoint", 400, site.call("DELETE", f"{ENDPOINTS}/none", key=key)
     yield "deleteEventEndpoint", 401, site.call(*gone)
