@@ -124,7 +124,7 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", "", validate=check.is_token_if_given)  
 API_RATE = env.str("API_RATE", "6000/m", validate=check.is_rate)  # requests of a key, or of an IP address without one
 
 # --- events for other sites ------------------------------------------------------------------------------
-EVENT_ALLOW_PRIVATE = env.flag("EVENT_ALLOW_PRIVATE", False)  # receivers in private networks, and with http
+EVENT_ALLOW_PRIVATE = env.flag("EVENT_ALLOW_PRIVATE", DEBUG)  # receivers in private networks, and with http
 
 # --- storage ----------------------------------------------------------------------------
 VAR_DIR = (env.path("VAR_DIR", BASE_DIR / "var") or BASE_DIR).absolute()

@@ -101,7 +101,7 @@ def no_counts_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what tests before this one counted in this process and wrote nowhere."""
     from accounts.sites import api_requests
     from jobs.core import counters
-    from notifier.api import rate_limit
+    from notifier.web import rate_limit
 
     counters.drain()
     api_requests.drain()

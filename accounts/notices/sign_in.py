@@ -102,7 +102,7 @@ def enqueue_to(addresses: Sequence[str], notice: SignInNotice, *, job_id: str) -
 def deliver(job: JobLog) -> None:
     """Render the notice and send it: the handler of SIGN_IN_JOB. Raise `jobs.core.errors`."""
     notice = content.write_content(job.payload)
-    mail = _mail(job.job_id, deliverable(job.payload.get("email")), notice)
+    mail = build_mail(job.job_id, deliverable(job.payload.get("email")), notice)
     if not notice.brand.test_mode:
         smtp.send_mail(mail, job)
 
@@ -113,10 +113,11 @@ def preload() -> None:
     usual |= HARMLESS
     for language, new_device, provider in product(dict(settings.LANGUAGES), (False, True), ("password", "github")):
         notice = content.write_content({**usual, "locale": language, "newDevice": new_device, "provider": provider})
-        mime.as_bytes(_mail("preload", usual["email"], notice))
+        mime.as_bytes(build_mail("preload", usual["email"], notice))
 
 
-def _mail(job_id: str, to: str, notice: content.Content) -> mime.Mail:
+def build_mail(job_id: str, to: str, notice: content.Content) -> mime.Mail:
+    """Return the email of a notice. to: the address as `addresses.deliverable` returns it."""
     off = notice.values.get("unsubscribe_url", "")
     return mime.Mail(
         job_id, to, notice.language, *rendering.render_content(notice), unsubscribe=off, brand=notice.brand

@@ -14,8 +14,8 @@ from accounts.sign_in.ratelimit import network_of
 from accounts.sites.keys import ApiKey, Scope
 from accounts.sites.site import Site
 from jobs.core.job import JobLog
-from notifier.api import rate_limit
 from notifier.api.problems import Problem
+from notifier.web import rate_limit
 
 log = structlog.get_logger("notifier.api")
 

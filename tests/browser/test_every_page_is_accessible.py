@@ -68,7 +68,7 @@ from accounts.links import dispute_links
 from accounts.sign_in.event import SignIn
 from accounts.sites.sign_ins import SiteSignIn, record_site_sign_in
 from accounts.sites.site import Site
-shop, _ = Site.objects.get_or_create(slug="shop", defaults=dict(name="Mountain Shop", url="https://shop.example",
+shop, _ = Site.objects.get_or_create(slug="mountain", defaults=dict(name="Mountain Shop", url="https://shop.example",
     secure_url="https://shop.example/security", support_email="help@shop.example", colour="#0055aa"))
 posted = SiteSignIn("42", "bat@example.mn", "Bat", "google", "", "", timezone.now().isoformat(), "{}", None)
 job = record_site_sign_in(posted, shop)

@@ -61,7 +61,7 @@ def last_job():
 def mail_of(job):
     """The email of a notice, as the mail server gets it: its bytes, and parsed."""
     content = sign_in.content.write_content(job.payload)
-    raw = mime.as_bytes(sign_in._mail(job.job_id, job.payload["email"], content))
+    raw = mime.as_bytes(sign_in.build_mail(job.job_id, job.payload["email"], content))
     return raw, message_from_bytes(raw, policy=policy.default)
 
 

@@ -282,7 +282,8 @@ def test_the_first_success_after_an_outage_wakes_what_waits_disputes_first(shop,
     assert run_due() == 31
     assert not events().exclude(status="completed").exists()
     accepted = [one.body["type"] for one in receiver.accepted]
-    assert accepted[:2] == ["ping", "sign_in.disputed"]
+    assert accepted[0] == "ping"
+    assert "sign_in.disputed" in accepted[1:10]  # it is sent first, beside others in parallel
     assert len({one.id for one in receiver.accepted}) == len(receiver.accepted) == 32
 
 

@@ -13,7 +13,7 @@ from django.core.cache import caches
 from django.core.management import call_command
 from django.db import connection, connections
 
-from notifier.api.rate_limit import RateLimit
+from notifier.web.rate_limit import RateLimit
 from tests.support import api_client, faults
 from tests.support.machine import redis_server
 from tests.support.ports import free_port
@@ -148,7 +148,7 @@ def test_redis_counts_too_and_when_it_is_away_the_api_still_answers(client, sett
 @pytest.fixture
 def busy(monkeypatch):
     """The largest blocks, as if each process served a million requests a second."""
-    monkeypatch.setattr("notifier.api.rate_limit.BLOCK_SECONDS", 1e6)
+    monkeypatch.setattr("notifier.web.rate_limit.BLOCK_SECONDS", 1e6)
 
 
 def count_until_refused(limit: RateLimit, rate: str) -> int:
@@ -227,7 +227,7 @@ def test_a_refused_client_is_accepted_in_the_next_window_and_not_before(cache):
 
 @pytest.mark.engine
 def test_clients_that_a_process_forgets_are_still_counted(cache, monkeypatch):
-    monkeypatch.setattr("notifier.api.rate_limit.MOST_CLIENTS", 2)
+    monkeypatch.setattr("notifier.web.rate_limit.MOST_CLIENTS", 2)
     limit = RateLimit()
     assert count_until_refused(limit, "3/d") == 3
     assert [limit.count(f"address:{number}", "3/d") for number in range(3)] == [0, 0, 0]

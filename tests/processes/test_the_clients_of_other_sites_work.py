@@ -166,8 +166,12 @@ def keeping():
     server.server_close()
 
 
-@pytest.mark.parametrize("body", ["@/etc/hostname", '{"name": "--url Бат $(id)"}', '{"email": "secret@example.mn"}'])
-@pytest.mark.parametrize("end", ["", "\r", "\r\n"])
+@pytest.mark.parametrize(
+    "body",
+    ["@/etc/hostname", '{"name": "--url Бат $(id)"}', '{"email": "secret@example.mn"}'],
+    ids=["file", "words", "address"],  # the name of a test is in the list of processes
+)
+@pytest.mark.parametrize("end", ["", "\r", "\r\n"], ids=["", "CR", "CRLF"])
 def test_the_curl_client_sends_any_body_as_it_is_and_shows_it_to_no_process(keeping, body, end):
     assert run_curl(keeping.url, "nk_secret" + end, body).returncode == 0
     ((sent, key, commands),) = keeping.kept

@@ -50,7 +50,7 @@ def test_a_unix_socket_listens_all_the_time(tmp_path):
         listener.bind(str(tmp_path / "site"))
         listener.listen()
         web.refuse_connections([listener])
-        client.connect(str(tmp_path / "site"))
+        assert client.connect_ex(str(tmp_path / "site")) == 0
 
 
 def test_loading_gives_way_to_others_and_what_is_loaded_is_left_out_of_collections(worker, monkeypatch):
