@@ -55,8 +55,6 @@ COMMON_PROBLEMS = {
 def complete(document: dict[str, Any]) -> dict[str, Any]:
     """Add the missing parts to ninja's document and return it."""
     document["servers"] = [{"url": "/"}]
-    schemas = document["components"]["schemas"]
-    schemas["Batch"]["properties"]["items"]["items"] = {"$ref": "#/components/schemas/SignInNotification"}
     for methods in document["paths"].values():
         for operation in methods.values():
             for parameter in operation.get("parameters", []):
