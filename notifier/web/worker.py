@@ -29,7 +29,7 @@ from notifier.web.arrival import ARRIVED, PROGRAMS
 PROBE = b"/healthz"
 HEAD_BYTES = 4096
 SWITCH_SECONDS = 0.001  # /healthz takes the interpreter's lock a dozen times; Python's own 0.005 make it 0.2 s and more
-LOADING_NICENESS = 19  # of the thread that loads the code while another process answers, as in a reload
+LOADING_NICENESS = 5  # of the thread that loads the code while others answer: a third of their share, not starved
 SILENT_SECONDS = 5.0  # after which a new connection that has sent nothing is closed
 
 Task = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
