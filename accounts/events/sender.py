@@ -27,7 +27,6 @@ from jobs.core.masking import abbreviate, escape_controls
 log = structlog.get_logger("accounts.events")
 
 MOST_NOTES = 1_000  # attempts that are kept while the database cannot be written
-GONE = 410
 SUCCESS = range(200, 300)
 LONGEST_ERROR = 300
 
@@ -127,7 +126,7 @@ def deliver(job: JobLog) -> None:
             error=error,
         )
     )
-    if status == GONE:
+    if status == outage.GONE:
         raise Permanent(error, code=status)
     if error:
         raise Temporary(error, code=status)

@@ -31,18 +31,20 @@ BATCH = 100
 SUPPORT_MAIL = "site_dispute"
 
 
-def find_sign_in(token: str, *, expired: bool = False) -> SignIn | None:
-    """Return the sign-in on another site that a link names; None for any other link.
-
-    expired: whether to accept a link that is no longer valid, to say so in the site's name.
-    """
-    named = dispute_links.read_token(token, expired=expired)
+def find_sign_in(token: str) -> SignIn | None:
+    """Return the sign-in on another site that a link names, even an expired one; None for any other link."""
+    named = dispute_links.read_token(token, expired=True)
     if named is None:
         return None
     event_id, hashed = named
     sign_in = SignIn.objects.select_related("site").filter(pk=event_id, site__isnull=False).first()
     valid = sign_in is not None and dispute_links.names_address(hashed, event_id, sign_in.email)
     return sign_in if valid else None
+
+
+def is_expired(token: str) -> bool:
+    """Return whether a link that `find_sign_in` knows is no longer valid."""
+    return dispute_links.read_token(token) is None
 
 
 def dispute(sign_in: SignIn) -> bool:

@@ -11,11 +11,11 @@ from accounts.events.confirm import CONFIRM_AFTER
 from accounts.events.emit import Event, emit_many
 from accounts.events.endpoint import EventType
 from accounts.sites.job_ids import own_id
+from accounts.suppression.precheck import TURNED_OFF
 from jobs.core import retry_policy
 from jobs.core.errors import ErrorClass, Failure
 from jobs.core.job import THIS_SITE, JobLog, Reason, Status
 
-OPTED_OUT = "the user turned routine notices off"  # how the error of such a notice begins
 Settled = list[tuple[JobLog, Failure | None]]
 
 
@@ -34,7 +34,7 @@ def _event(job: JobLog, failure: Failure | None) -> Event | None:
             return _make(job, EventType.SUPPRESSED, reason=failure.fingerprint.rpartition(" ")[2])
         case Status.DLQ if failure and not _is_replayed_automatically(job, failure):
             return _failed(job, failure)
-        case Status.DISCARDED if failure and failure.error.startswith(OPTED_OUT):
+        case Status.DISCARDED if failure and failure.error.startswith(TURNED_OFF.error):
             return _make(job, EventType.SUPPRESSED, reason="opted-out")
     return None
 

@@ -35,8 +35,9 @@ def dispute(request: HttpRequest, token: str) -> HttpResponse | None:
     """
     sign_in = disputes.find_sign_in(token)
     if sign_in is None:
-        expired = disputes.find_sign_in(token, expired=True)
-        return render_page(request, "accounts/sites/expired.html", expired, status=410) if expired else None
+        return None
+    if disputes.is_expired(token):
+        return render_page(request, "accounts/sites/expired.html", sign_in, status=410)
     answers = request.POST.getlist("answer")
     if answers == ["not-me"]:
         disputes.dispute(sign_in)

@@ -260,11 +260,11 @@ def test_the_pages_of_another_site(page, site):
     page.evaluate("document.querySelector('main form').noValidate = true")
     page.locator("main form button.main").click()
     examine(page, "no answer")
-    page.locator("#answer_me").check()
+    page.locator("#answer_keep").check()
     page.locator("main form button.main").click()
     examine(page, "thanks")
     page.goto(dispute)
-    page.locator("#answer_not_me").check()
+    page.locator("#answer_change").check()
     page.locator("main form button.main").click()
     examine(page, "disputed")
     assert page.get_by_role("link", name="Mountain Shop").count() == 2

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.mail import mime
 from accounts.mail.brand import Brand
-from accounts.notices import digest, sign_in
+from accounts.notices import account, digest, sign_in
 from accounts.notices.digest import DigestEntry
 from accounts.sign_in.event import SignIn
 from accounts.sign_in.known_devices import Device
@@ -240,16 +240,10 @@ def test_alerts_above_the_limit_are_in_one_summary_of_the_site(shop):
     digest.enqueue_digests()
     [job] = JobLog.objects.filter(job_type="signin-summary")
     assert job.source == "shop"
-    mail = sign_in_summary(job)
+    mail = account.build_mail(job.job_id, job.payload)
     assert mail.brand.name == "Mountain Shop"
     assert "Yellow" not in mail.subject + mail.text + mail.html
     assert "/accounts/not-me/" in mail.text
-
-
-def sign_in_summary(job):
-    from accounts.notices import account
-
-    return account.build_mail(job.job_id, job.payload)
 
 
 def test_a_limit_of_the_sites_own_counts(shop):
