@@ -23,6 +23,7 @@ from accounts.events.endpoint import CHOSEN_TYPES, EventEndpoint, EventType
 from jobs.admin.parts.filters import BIGGEST_ID
 from jobs.admin.parts.readonly import ReadOnlyAdmin
 from jobs.core import audit
+from jobs.core.job import WAITING
 
 PAGE = "admin:accounts_eventendpoint_change"
 SHOWN = 50  # deliveries on one page
@@ -177,7 +178,7 @@ class EventEndpointAdmin(ReadOnlyAdmin):
             return _back(endpoint)
         if event:
             job = replay.replay_one(endpoint, event, who=who)
-            done = int(job is not None and job.status in ("enqueued", "failed"))
+            done = int(job is not None and job.status in WAITING)
         else:
             done = replay.replay_since(endpoint, timezone.now() - timedelta(days=DAYS), who=who)
         text = ngettext("%(done)d event is sent again.", "%(done)d events are sent again.", done) % {"done": done}
