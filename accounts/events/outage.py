@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Case, When
+from django.db.models import Case, F, Q, When
 from django.db.models.functions import Now
 
 from accounts.events.delivery import EventDelivery
@@ -22,6 +22,7 @@ log = structlog.get_logger("accounts.events")
 WAKE_CHUNK = 500  # events that are made due at a time; each batch that is delivered does so with the next ones
 FIRST_HOLD, LONGEST_HOLD = timedelta(seconds=4), timedelta(seconds=60)
 """How long a failing endpoint is left alone: a tenth of its outage, within these limits."""
+HELD_UNTIL = timedelta(minutes=2)  # an event that was held back during an outage waits by then
 GONE = 410
 
 
@@ -68,8 +69,12 @@ def waiting(endpoint: EventEndpoint) -> JobQuerySet:
 
 
 def waking() -> models.QuerySet[EventEndpoint]:
-    """Return the endpoints with events that are still to be made due."""
-    return EventEndpoint.objects.filter(waking=True).order_by("pk")
+    """Return the endpoints with events that are still to be made due.
+
+    After an outage that are also those that another worker was holding back while it ended.
+    """
+    just_ended = Q(failing_since=None, last_failure_at__gt=Now() - HELD_UNTIL, last_success_at__gt=F("last_failure_at"))
+    return EventEndpoint.objects.filter(Q(waking=True) | just_ended).order_by("pk")
 
 
 def wake_all() -> None:

@@ -301,6 +301,25 @@ def test_what_one_success_cannot_wake_the_next_or_the_reconciler_does(shop, monk
     assert not outage.waking().exists()
 
 
+def test_an_event_that_was_held_back_while_the_outage_ended_is_woken_too(shop, receiver):
+    receiver.answer = (503, b"")
+    emit("shop", "notice.delivered", DATA, key="1")
+    run_due()
+    receiver.answer = (200, b"")
+    make_due()
+    EventEndpoint.objects.update(last_failure_at=timezone.now() - timedelta(seconds=30))
+    run_due()
+    emit("shop", "notice.delivered", DATA, key="2")
+    late = events().exclude(status="completed")
+    late.update(status="failed", attempt_count=1, run_at=timezone.now() + timedelta(minutes=5))
+    assert outage.waking().exists()
+    outage.wake_all()
+    assert run_due() == 1
+    assert not events().exclude(status="completed").exists()
+    EventEndpoint.objects.update(last_failure_at=timezone.now() - timedelta(minutes=3))
+    assert not outage.waking().exists()
+
+
 def test_five_days_without_success_turn_the_endpoint_off_and_the_support_is_emailed(shop, receiver):
     endpoint, _ = shop
     Site.objects.filter(slug="shop").update(support_email="help@shop.example", language="en")

@@ -27,7 +27,7 @@ RECEIVER = re.search(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[1
 SECRET = b"0123456789abcdef0123456789abcdef"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def site() -> Iterator[Site]:
     with Site(DEBUG="1") as running:
         running.manage("migrate")
@@ -115,13 +115,10 @@ def test_the_receiver_takes_what_is_signed_and_fresh_and_nothing_else(receiver, 
 
 
 def test_the_receiver_gets_the_event_of_a_notice(site, tmp_path):
-    started, _, posted, received = COMMANDS
+    started, created, posted, received = COMMANDS
     port, out = free_port(), tmp_path / "out"
     tmp_path.joinpath("receiver.py").write_text(RECEIVER)
-    key = "KEY=$(python manage.py create_api_key shop-2 --site shop --scope enqueue)"
     received = received.replace("python3 receiver.py &", f"PORT={port} python3 {tmp_path}/receiver.py >{out} 2>&1 &")
     until = f"for n in $(seq 100); do grep -q notice.delivered {out} && break; sleep 0.3; done; kill %1"
-    if not site.sql("SELECT 1 FROM accounts_site WHERE slug = 'shop'"):
-        key = f"{COMMANDS[1]}\n{key}"
-    follow(site, started, key, received, posted.replace("signin-1", "signin-2"), until, port=port)
+    follow(site, started, created, received, posted.replace("signin-1", "signin-2"), until, port=port)
     assert "'type': 'notice.delivered'" in out.read_text()
