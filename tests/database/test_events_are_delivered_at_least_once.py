@@ -301,7 +301,7 @@ def test_what_one_success_cannot_wake_the_next_or_the_reconciler_does(shop, monk
     assert not outage.waking().exists()
 
 
-def test_an_event_that_was_held_back_while_the_outage_ended_is_woken_too(shop, receiver):
+def test_an_event_that_was_held_back_while_the_outage_ended_is_made_due_too(shop, receiver):
     receiver.answer = (503, b"")
     emit("shop", "notice.delivered", DATA, key="1")
     run_due()
