@@ -27,14 +27,14 @@ UserId = Annotated[
 @router.delete(
     "/{path:userId}",
     auth=[BearerKey(Scope.ADMIN), refuse],
-    response={204: None, **error_responses(400)},
+    response={204: None, **error_responses(400, 404)},
     operation_id="eraseUser",
     summary="Erase a user",
 )
 def erase(request: HttpRequest, user_id: UserId) -> Any:
     """Waiting notices are discarded; everything stored about the user of the key's site is erased.
 
-    204 also for a user that is not known.
+    204 also for a user that is not known; 404 for an id with a line break, which no user has.
     """
     caller = caller_of(request)
     erase_user(site_of(caller), user_id, who=caller.who)

@@ -129,6 +129,7 @@ def answers_of(site, limited, away):
     yield "eraseUser", 429, limited.call(*erased, key=key)
     yield "eraseUser", 503, away.call(*erased, key=key)
     yield "eraseUser", 400, site.call("DELETE", f"/api/users/{'x' * 129}", key=key)
+    yield "eraseUser", 404, site.call("DELETE", "/api/users/a%0Ab", key=key)
     yield "listJobs", 400, site.call("GET", "/api/jobs?cursor=x", key=key)
     yield "readJob", 400, site.call("GET", "/api/jobs/a?wait=21", key=key)
     gone = ("DELETE", endpoint, None)
