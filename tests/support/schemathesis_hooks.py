@@ -26,10 +26,14 @@ def before_call(context, case, kwargs):
         case.body["url"] = "https://shop.example/events"
     if isinstance(case.body, dict) and isinstance(case.body.get("failedSince"), str):
         case.body["failedSince"] = datetime.now(UTC).isoformat()
-    if case.query and "wait" in case.query:  # no worker runs, so a job does not end
-        case.query["wait"] = 1
-    if case.query and "cursor" in case.query:
-        case.query["cursor"] = ""
+    _answerable(case.query or {})
+
+
+def _answerable(query):
+    if "wait" in query:  # no worker runs, so a job does not end
+        query["wait"] = 1
+    if "cursor" in query:
+        query["cursor"] = ""
 
 
 @schemathesis.hook
