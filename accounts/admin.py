@@ -1,6 +1,6 @@
 """Users and their sign-ins in the Django admin; sign-ins are read-only."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from allauth.account import admin as _addresses  # noqa: F401  (before it is taken out again)
@@ -26,6 +26,8 @@ from accounts import credentials, privacy
 from accounts.changes import record
 from accounts.events import admin as _events  # noqa: F401  (registers its pages)
 from accounts.mail import dates, user_agents
+from accounts.people.pages import PeoplePages
+from accounts.people.person import with_jobs
 from accounts.rights.admin import OperatorPages, is_superior
 from accounts.sign_in import closing, sessions
 from accounts.sign_in.event import NoticeStatus, SignIn
@@ -62,7 +64,7 @@ class OperatorPasswordForm(AdminPasswordChangeForm):
 
 
 @admin.register(User)
-class AccountAdmin(OperatorPages, UserAdmin):
+class AccountAdmin(PeoplePages, OperatorPages, UserAdmin):
     change_password_form = OperatorPasswordForm
     fieldsets = (
         *(UserAdmin.fieldsets or ()),
@@ -164,16 +166,6 @@ class SocialAccountAdmin(ReadOnlyAdmin):
     list_display = fields = ("provider", "uid", "user", "date_joined", "last_login")
     list_select_related = ("user",)
     search_fields = ("uid", "user__username")
-
-
-def with_jobs(sign_ins: Iterable[SignIn]) -> list[SignIn]:
-    """Return the sign-ins, each with the job of its notice as `notice_job`, or None. Takes one query."""
-    found = list(sign_ins)
-    jobs = JobLog.objects.filter(job_id__in=[sign_in.job_id for sign_in in found])
-    by_id = {job.job_id: job for job in jobs.only("job_id", "status", "dlq_reason")}
-    for sign_in in found:
-        sign_in.notice_job = by_id.get(sign_in.job_id)  # type: ignore[attr-defined]
-    return found
 
 
 def _other_sites(request: HttpRequest) -> bool:

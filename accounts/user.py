@@ -4,6 +4,7 @@ import re
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.db.models.functions import Upper
 from django.http import HttpRequest
 from django.utils.crypto import get_random_string
 from django.utils.translation import gettext_lazy as _
@@ -31,6 +32,11 @@ class User(AbstractUser):
     class Meta(AbstractUser.Meta):
         verbose_name = _("account")  # type: ignore[assignment]
         verbose_name_plural = _("accounts")  # type: ignore[assignment]
+        indexes = [  # the operators' search (people/search.py)
+            models.Index(Upper("first_name"), name="user_first_name"),
+            models.Index(Upper("last_name"), name="user_last_name"),
+            models.Index(Upper("email"), name="user_email"),
+        ]
 
     @property
     def shown_name(self) -> str:

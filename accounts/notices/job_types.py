@@ -54,7 +54,7 @@ def _sign_in_type() -> JobType:
             name_keys=frozenset({"name"}),
             preview=sign_in.preview,
             suppressed=precheck.ADVICE,
-            user_page=sign_in.sign_ins_page,
+            user_page=sign_in.person_page,
             user_page_permission="accounts.view_signin",
         ),
     )

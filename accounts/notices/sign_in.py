@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
@@ -130,10 +129,10 @@ def preview(job: JobLog, language: str) -> tuple[str, str, str]:
     return rendering.render_payload({**job.payload, **harmless}, language)
 
 
-def sign_ins_page(job: JobLog) -> str:
-    """Return the admin's list of the sign-ins of the job's user; "" for a job that names no sign-in."""
-    if not job.payload.get("signInId"):
+def person_page(job: JobLog) -> str:
+    """Return the admin's page of the job's user; "" for a job that names no sign-in."""
+    if not (seen := job.payload.get("signInId")):
         return ""
-    of_site = {"site__slug": job.source, "user_key": job.user_id}
-    wanted = of_site if job.source != THIS_SITE else {"user__id__exact": job.user_id}
-    return f"{reverse('admin:accounts_signin_changelist')}?{urlencode(wanted)}"
+    if job.source == THIS_SITE:
+        return reverse("admin:accounts_person", args=[job.user_id])
+    return reverse("admin:accounts_person_elsewhere", args=[seen])

@@ -27,10 +27,10 @@ def operator(*permissions: str, name: str = "saraa") -> User:
     return user
 
 
-def signed_in(*permissions: str, language: str = "en") -> Client:
+def signed_in(*permissions: str, language: str = "en", name: str = "saraa") -> Client:
     """A client in which such an operator has signed in."""
     client = Client(headers={"accept-language": language})
-    client.force_login(operator(*permissions))
+    client.force_login(operator(*permissions, name=name))
     JobLog.objects.all().delete()  # the notice of this very sign-in
     return client
 

@@ -62,8 +62,17 @@
     if (button) button.click();
   }
 
+  let going = 0; // when "g" was pressed: the next key within two seconds names a page
+  function goTo(key) {
+    const link = Date.now() - going < 2000 && document.querySelector(`[data-go="${CSS.escape(key)}"]`);
+    going = 0;
+    if (link) link.click();
+    return link;
+  }
+
   const KEYS = {
-    "/": () => { const field = byId("search"); if (field) { field.focus(); field.select(); } },
+    g: () => { going = Date.now(); },
+    "/": () => { const field = byId("search") || byId("find"); if (field) { field.focus(); field.select(); } },
     j: () => go(1),
     k: () => go(-1),
     x: () => { const box = rows()[here]?.querySelector("[name=_selected_action]"); if (box) { box.checked = !box.checked; count(); } },
@@ -73,6 +82,7 @@
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || document.querySelector("dialog[open]")) return;
     if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]")) return;
+    if (!localStorage.getItem(OFF) && going && goTo(event.key)) { event.preventDefault(); return; }
     const act = KEYS[event.key];
     if (!act || (localStorage.getItem(OFF) && event.key !== "?")) return;
     event.preventDefault();
