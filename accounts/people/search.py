@@ -61,10 +61,15 @@ def _people(sought: str) -> Iterator[Hit]:
 
 
 def _by_name(sought: str) -> list[Person]:
-    """Return accounts by user name, by first, last or full name in any case, or by their number."""
-    first, _space, last = sought.partition(" ")
-    named = Q(first_name__iexact=sought) | Q(last_name__iexact=sought)
-    named |= Q(first_name__iexact=first, last_name__iexact=last) if last else Q(username=sought)
+    """Return accounts by user name, by first, last or full name in any case, or by their number.
+
+    SQLite knows the case of Latin letters only: names that begin with a capital are asked for as well.
+    """
+    named = Q(username=sought)
+    for name in {sought, sought.title()}:
+        first, _space, last = name.partition(" ")
+        named |= Q(first_name__iexact=name) | Q(last_name__iexact=name)
+        named |= Q(first_name__iexact=first, last_name__iexact=last) if last else Q()
     if sought.isascii() and sought.isdigit() and len(sought) < 10:
         named |= Q(pk=int(sought))
     return [Person(user=user) for user in User.objects.filter(named).order_by("pk")[:EACH]]

@@ -82,6 +82,13 @@ def test_an_operator_finds_only_what_he_may_see():
     assert not AuditEntry.objects.filter(act="reveal").exists()
 
 
+@pytest.mark.engine
+@pytest.mark.parametrize("typed", ["бат", "Бат", "бат дорж"])
+def test_a_cyrillic_name_is_found_in_any_case(typed):
+    user = person("bat", first_name="Бат", last_name="Дорж")
+    assert signed_in(*RIGHTS).post(FIND, {"q": typed})["Location"] == page_of(user)
+
+
 @pytest.mark.parametrize("typed", ["", "   ", "\x00", "nobody@example.com", "'; DROP TABLE", "x" * 5000, "%", "9" * 40])
 def test_what_is_not_found_is_answered_with_what_can_be_found(typed):
     response = signed_in(*RIGHTS).post(FIND, {"q": typed})
