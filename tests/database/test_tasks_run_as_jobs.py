@@ -260,6 +260,6 @@ def test_a_killed_attempt_is_an_error_of_the_result():
     entry.run(job.pk, 2)
     result.refresh()
     assert (result.status, result.attempts, result.worker_ids[0]) == (SUCCESSFUL, 2, "worker/1")
-    assert [error.exception_class_path for error in result.errors] == ["jobs.tasks.exceptions.WorkerLost"]
+    assert [error.exception_class_path for error in result.errors] == ["jobs.tasks.results.WorkerLost"]
     assert JobAttempt.objects.count() == 1
     assert AuditEntry.objects.count() == 0

@@ -139,7 +139,7 @@ def test_arguments_that_do_not_fit_are_the_error_of_the_attempt():
 
 @pytest.mark.parametrize("progress", [(-1, 5), (6, 5), (1.5, 5), ("1", 5), (True, 1), (0, 2**70)])
 def test_an_impossible_progress_is_refused(progress):
-    from jobs.tasks.context import Context
+    from jobs.tasks.run import Context
 
     with pytest.raises(ValueError, match="progress"):
         Context(task_result=None, job_key=1).progress(*progress)

@@ -96,7 +96,7 @@ def test_a_transaction_left_open_does_not_reach_the_next_job(cluster):
 def test_a_task_whose_worker_is_killed_runs_again(cluster):
     [job_id] = enqueue(cluster, "kill_worker_once.enqueue('killed')")
     eventually(lambda: ended(cluster, job_id), seconds=60)
-    assert result(cluster, job_id) == ["SUCCESSFUL", "killed", 2, ["jobs.tasks.exceptions.WorkerLost"]]
+    assert result(cluster, job_id) == ["SUCCESSFUL", "killed", 2, ["jobs.tasks.results.WorkerLost"]]
 
 
 def test_a_task_that_kills_every_worker_is_poison_and_takes_no_other_with_it(cluster):
