@@ -62,4 +62,3 @@ def _upsert(rows: list[TaskResultRow], columns: list[str]) -> None:
 def find(job: JobLog) -> TaskResultRow | None:
     """Return the row of a job; None when it has none."""
     return TaskResultRow.objects.filter(pk=job.pk).first()
-
