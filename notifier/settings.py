@@ -334,6 +334,9 @@ Q_CLUSTER: dict[str, Any] = {
 }
 
 TASKS = {"default": {"BACKEND": "jobs.tasks.Backend"}}  # docs/tasks.md
+SCHEDULES: dict[str, dict[str, Any]] = {  # docs/schedules.md
+    "prune": {"task": "jobs.schedules.tasks.prune", "cron": "23 3 * * *", "timezone": TIME_ZONE},
+}
 
 SESSION_ENGINE = "accounts.sign_in.sessions"
 SESSION_COOKIE_AGE = 14 * 24 * 3600  # seconds after the last check of the user; accounts/sign_in/sessions.py

@@ -19,3 +19,8 @@ def acquire(name: str, every: float) -> bool:
     if LeaderLease.objects.filter(name=name, acquired_at__lte=late).update(acquired_at=Now()):
         return True
     return LeaderLease.objects.get_or_create(name=name)[1]
+
+
+def renew(name: str) -> None:
+    """Take the lease, whoever holds it: the task was done otherwise."""
+    LeaderLease.objects.update_or_create(name=name, defaults={"acquired_at": Now()})

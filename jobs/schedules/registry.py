@@ -1,18 +1,16 @@
-"""The schedules that this version of the site has: those of the setting SCHEDULES, and those that apps register."""
+"""The schedules of the setting SCHEDULES, and what is wrong with its entries."""
 
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.conf import settings
 
-from jobs.core.job import JobLog
 from jobs.core.pauses import Lane
-from jobs.queue.enqueue import enqueue
 from jobs.schedules import cron
 from jobs.schedules.task_work import TaskWork
 
@@ -22,38 +20,12 @@ KEYS = ("task", "cron", "timezone", "args", "kwargs", "lane")
 REQUIRED = KEYS[:3]
 
 
-class Work(Protocol):
-    """What a schedule enqueues at each tick."""
-
-    def enqueue(self, job_id: str, lane: str) -> JobLog:
-        """Enqueue it in the caller's transaction; raise Duplicate when the id is used."""
-
-    def describe(self) -> str:
-        """Return it as operators see it."""
-
-
-@dataclass(frozen=True)
-class JobWork:
-    """A job of a registered type."""
-
-    job_type: str
-    payload: dict[str, Any] = field(default_factory=dict)
-
-    def enqueue(self, job_id: str, lane: str) -> JobLog:
-        """Enqueue a job of the type."""
-        return enqueue(self.job_type, self.payload, job_id=job_id, user_id="", lane=lane)
-
-    def describe(self) -> str:
-        """Return the name of the type."""
-        return self.job_type
-
-
 @dataclass(frozen=True)
 class Schedule:
     """One schedule; its expression and zone are valid."""
 
     name: str
-    work: Work
+    work: TaskWork
     cron: str
     zone: ZoneInfo
     lane: str = ""
@@ -77,23 +49,9 @@ class Fault:
     do: str
 
 
-_registered: dict[str, Schedule] = {}
-
-
-def register(name: str, work: Work, *, cron: str, timezone: str = "UTC", lane: str = "") -> None:
-    """Register a schedule of the site's own; called from an app's `ready()`. Raises for a wrong expression or zone."""
-    _registered[name] = Schedule(name, work, _checked(cron), ZoneInfo(timezone), lane)
-
-
-def unregister(name: str) -> None:
-    """Forget a schedule that `register` registered."""
-    del _registered[name]
-
-
 def all_schedules() -> dict[str, Schedule]:
     """Return the schedules without a fault, by name."""
-    valid = {name: entry for name, entry in _entries().items() if not any(_faults(name, entry))}
-    return {**_registered, **{name: _schedule(name, entry) for name, entry in valid.items()}}
+    return {name: _schedule(name, entry) for name, entry in _entries().items() if not any(_faults(name, entry))}
 
 
 def faults() -> list[Fault]:
@@ -114,17 +72,9 @@ def _schedule(name: str, entry: dict[str, Any]) -> Schedule:
     return Schedule(name, work, entry["cron"], ZoneInfo(entry["timezone"]), entry.get("lane", ""))
 
 
-def _checked(expression: str) -> str:
-    cron.check(expression)
-    return expression
-
-
 def _faults(name: Any, entry: Any) -> Iterator[Fault]:
     if not (isinstance(name, str) and NAME.fullmatch(name)):
         yield Fault(str(name), "the name is not valid", "Use 1 to 64 of a-z, 0-9, `.`, `_` and `-`.")
-        return
-    if name in _registered:
-        yield Fault(name, "the site has a schedule of this name", "Give yours another name.")
         return
     if not isinstance(entry, dict):
         yield Fault(name, "it is not a dictionary", f"Write a dictionary with {', '.join(REQUIRED)}.")

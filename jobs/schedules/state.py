@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from jobs.core.job import JobLog
+from jobs.schedules import cron
 from jobs.schedules.registry import Schedule
 
 LATE_SECONDS = 60
@@ -57,6 +59,14 @@ class ScheduleState(models.Model):
         """Return the last job; None when there was none, or retention deleted it."""
         return JobLog.objects.filter(job_id=self.last_job_id).first() if self.last_job_id else None
 
+    def resume(self, now: datetime) -> None:
+        """End the pause of the row, which is locked: its next tick is later than `now`."""
+        self.paused_at, self.paused_by, self.pause_reason = None, "", ""
+        if self.is_known:
+            expression, _, zone = self.spec.rpartition(" ")
+            self.next_tick = cron.next_tick(expression, ZoneInfo(zone), now)
+        self.save(update_fields=["paused_at", "paused_by", "pause_reason", "next_tick"])
+
     def follow(self, schedule: Schedule, loaded_at: datetime, now: datetime) -> None:
         """Count the ticks of the row, which is locked, by this schedule from now on."""
         self.spec, self.loaded_at = schedule.spec, loaded_at
@@ -84,6 +94,11 @@ def adopt(schedules: dict[str, Schedule], loaded_at: datetime, now: datetime) ->
             name=name,
             defaults={"spec": schedule.spec, "loaded_at": loaded_at, "next_tick": schedule.next_tick(now)},
         )
+    with transaction.atomic():
+        _follow(schedules, loaded_at, now)
+
+
+def _follow(schedules: dict[str, Schedule], loaded_at: datetime, now: datetime) -> None:
     for row in _older(loaded_at, now).select_for_update():
         schedule = schedules.get(row.name)
         if schedule is None and row.spec and row.loaded_at < loaded_at:
