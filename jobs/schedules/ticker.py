@@ -61,24 +61,20 @@ class Ticker:
 
     def tick_all(self) -> float:
         """Enqueue the jobs of every tick that has come; return the seconds until the next one."""
+        loaded_for = timedelta(seconds=time.monotonic() - registry.LOADED)
         now = sql.now()
         if self._loaded_at is None:
-            self._start(now)
+            self._start(now, now - loaded_for)
         rows = list(state.waiting().values_list("name", "spec", "next_tick"))
         if any(self._is_forgotten(*row, now) for row in rows):
-            state.adopt(self._schedules, self._adopted_at(), now)
+            state.adopt(self._schedules, self._loaded_at or now, now)
         waits = [self._tick_when_due(name, next_tick, now) for name, spec, next_tick in rows if self._owns(name, spec)]
         return min(waits, default=IDLE_SECONDS)
 
-    def _start(self, now: datetime) -> None:
+    def _start(self, now: datetime, loaded_at: datetime) -> None:
         self._schedules = registry.all_schedules()
-        loaded_at = now - timedelta(seconds=time.monotonic() - registry.LOADED)
         state.adopt(self._schedules, loaded_at, now)
         self._loaded_at = loaded_at
-
-    def _adopted_at(self) -> datetime:
-        assert self._loaded_at is not None  # noqa: S101 - set by _start
-        return self._loaded_at
 
     def _owns(self, name: str, spec: str) -> bool:
         """Return whether the settings of this process have the schedule as its row has it."""
