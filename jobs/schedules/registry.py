@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -72,6 +73,11 @@ def _schedule(name: str, entry: dict[str, Any]) -> Schedule:
     return Schedule(name, work, entry["cron"], ZoneInfo(entry["timezone"]), entry.get("lane", ""))
 
 
+@cache
+def _zones() -> set[str]:
+    return available_timezones()
+
+
 def _faults(name: Any, entry: Any) -> Iterator[Fault]:
     if not (isinstance(name, str) and NAME.fullmatch(name)):
         yield Fault(str(name), "the name is not valid", "Use 1 to 64 of a-z, 0-9, `.`, `_` and `-`.")
@@ -98,7 +104,7 @@ def _value_faults(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
             'Write minute, hour, day of the month, month and day of the week: "0 9 * * 1" is Monday, 9:00. A sixth '
             "field, before the others, is the second.",
         )
-    if entry["timezone"] not in available_timezones():
+    if not (isinstance(entry["timezone"], str) and entry["timezone"] in _zones()):
         yield (
             f"there is no time zone {entry['timezone']!r}",
             'Write an IANA name such as "Asia/Ulaanbaatar" or "UTC".',

@@ -128,8 +128,9 @@ def _tick_locked(schedule: Schedule) -> datetime | None:
         row.last_job_id = tick_id(schedule.name, at)
         try:
             schedule.work.enqueue(row.last_job_id, schedule.lane)
-        except Duplicate:  # its row was deleted and written again, or restored from a backup
-            log.info("tick was enqueued before", schedule=schedule.name, job_id=row.last_job_id)
+        except Duplicate as there:  # the row was restored from a backup, or the task is unique and still runs
+            log.info("tick has no job of its own", schedule=schedule.name, job_id=row.last_job_id)
+            row.last_job_id = there.job.job_id
     row.last_tick, row.next_tick = ticks[-1], schedule.next_tick(ticks[-1])
     row.error, row.failed_at = "", None
     row.save(update_fields=["last_tick", "next_tick", "last_job_id", "error", "failed_at"])

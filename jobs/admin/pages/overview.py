@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs.admin.pages import dead_letters
+from jobs.admin.pages import dead_letters, schedules
 from jobs.admin.parts import advice, cluster_states, durations, paging, warnings
 from jobs.cluster.clusters import Cluster
 from jobs.core import pauses
@@ -103,6 +103,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         providers=list(pauses.open_providers().order_by("provider")),
         groups=groups,
         last_errors=_last_errors(),
+        schedules=schedules.load_lines(),
     )
     points = overview.load_points(span, now)
     return {

@@ -13,11 +13,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from jobs.admin.parts.readonly import ReadOnlyAdmin, require_permission
-from jobs.core.job import JobLog
+from jobs.core.job import JobLog, Status
 from jobs.queue.enqueue import Duplicate
 from jobs.schedules import actions, registry
 from jobs.schedules.registry import Schedule
-from jobs.schedules.state import ScheduleState
+from jobs.schedules.state import LATE_SECONDS, ScheduleState
 
 log = structlog.get_logger("jobs.admin.schedules")
 
@@ -36,6 +36,13 @@ class Line:
     def next_tick(self) -> datetime | None:
         """Return when it is due next; None while it is paused or not followed."""
         return None if self.state is None or self.state.paused_at else self.state.next_tick
+
+
+    def is_troubled(self, now: datetime) -> bool:
+        """Return whether it is wrong, its last job is dead, or its time has passed and no cluster has ticked it."""
+        dead = self.job is not None and self.job.status == Status.DLQ
+        late = self.next_tick is not None and (now - self.next_tick).total_seconds() > LATE_SECONDS
+        return bool(self.faults or dead or late or (self.state and self.state.error))
 
 
 def load_lines() -> list[Line]:
