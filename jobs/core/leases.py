@@ -22,5 +22,5 @@ def acquire(name: str, every: float) -> bool:
 
 
 def renew(name: str) -> None:
-    """Take the lease, whoever holds it: the task was done otherwise."""
+    """Take the lease from any holder: the task was done in another way."""
     LeaderLease.objects.update_or_create(name=name, defaults={"acquired_at": Now()})

@@ -11,5 +11,6 @@ from jobs.schedules import registry
 def possible_schedules(**_: Any) -> list[CheckMessage]:
     """Check that every schedule can be followed (jobs.E010): a wrong one would never run."""
     return [
-        Error(f"The schedule {fault.name!r}: {fault.what}.", hint=fault.do, id="jobs.E010") for fault in registry.faults()
+        Error(f"The schedule {fault.name!r}: {fault.what}.", hint=fault.do, id="jobs.E010")
+        for fault in registry.faults()
     ]

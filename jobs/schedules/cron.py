@@ -25,7 +25,7 @@ class NoTick(ValueError):
 
 def check(expression: str) -> None:
     """Raise NoTick, which says why, unless cron ever reaches a time of this expression (5 or 6 fields)."""
-    next(_wall_times(expression, datetime(2024, 1, 1)))
+    next(_wall_times(expression, datetime(2024, 1, 1, tzinfo=UTC).replace(tzinfo=None)))
 
 
 def next_tick(expression: str, zone: ZoneInfo, after: datetime) -> datetime:
@@ -111,15 +111,15 @@ def _next_running(expression: str, zone: ZoneInfo, after: datetime) -> datetime:
         change = _next_change(zone, after, tick)
         if change is None:
             return tick
-        if (tick := _at(expression, zone, change)) is not None:
-            return tick
+        if _is_tick(expression, zone, change):
+            return change
         after = change
 
 
-def _at(expression: str, zone: ZoneInfo, instant: datetime) -> datetime | None:
-    """Return `instant` if it is a tick by the clock of its own time, else None."""
+def _is_tick(expression: str, zone: ZoneInfo, instant: datetime) -> bool:
+    """Return whether `instant` is due by the clock of its own time."""
     wall = (instant + _offset(instant, zone)).replace(tzinfo=None)
-    return instant if next(_wall_times(expression, wall - SECOND)) == wall else None
+    return next(_wall_times(expression, wall - SECOND)) == wall
 
 
 def _next_change(zone: ZoneInfo, after: datetime, until: datetime) -> datetime | None:

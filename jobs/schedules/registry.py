@@ -33,7 +33,7 @@ class Schedule:
 
     @property
     def spec(self) -> str:
-        """Return what decides about its ticks; when it changes, they are counted anew."""
+        """Return what decides about its ticks; when it changes, they are counted again."""
         return f"{self.cron} {self.zone.key}"
 
     def next_tick(self, after: datetime) -> datetime:

@@ -65,7 +65,7 @@ class Ticker:
         now = sql.now()
         if self._loaded_at is None:
             self._start(now, now - loaded_for)
-        rows = list(state.waiting().values_list("name", "spec", "next_tick"))
+        rows = [(row.name, row.spec, row.next_tick) for row in state.waiting() if row.next_tick]
         if any(self._is_forgotten(*row, now) for row in rows):
             state.adopt(self._schedules, self._loaded_at or now, now)
         waits = [self._tick_when_due(name, next_tick, now) for name, spec, next_tick in rows if self._owns(name, spec)]

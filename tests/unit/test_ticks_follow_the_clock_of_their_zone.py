@@ -1,6 +1,7 @@
 """The ticks of cron expressions, above all at a change between standard and summer time."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -61,7 +62,12 @@ def following(expression: str, zone: str, after: str, count: int) -> list[str]:
             "2026-04-04T12:00",
             ["04-05 02:00:00+10", "04-05 02:10:00+10", "04-05 02:20:00+10", "04-05 02:30:00+10"],
         ),
-        ("*/15 1 * * *", LORD_HOWE, "2026-04-05T01:20", ["04-05 01:30:00+11", "04-05 01:45:00+11", "04-05 01:30:00+10"]),
+        (
+            "*/15 1 * * *",
+            LORD_HOWE,
+            "2026-04-05T01:20",
+            ["04-05 01:30:00+11", "04-05 01:45:00+11", "04-05 01:30:00+10"],
+        ),
         ("* 1 1 11 *", NEW_YORK, "2026-03-01T00:00", ["11-01 01:00:00-04", "11-01 01:01:00-04"]),
     ],
 )
@@ -74,7 +80,7 @@ def test_every_minute_has_one_tick_in_a_year_with_its_changes(zone):
     place, first = ZoneInfo(zone), datetime(2026, 1, 1, tzinfo=UTC)
     for change in (datetime(2026, month, day, tzinfo=UTC) for month in (3, 4, 10, 11) for day in (1, 4, 5, 8, 25, 29)):
         found = list(cron.ticks("* * * * *", place, change - timedelta(hours=2), change + timedelta(hours=12)))
-        assert [later - earlier for earlier, later in zip(found, found[1:], strict=False)] == [cron.MINUTE] * 839
+        assert [later - earlier for earlier, later in pairwise(found)] == [cron.MINUTE] * 839
         assert (found[0] - first).total_seconds() % 60 == 0
 
 

@@ -37,7 +37,6 @@ class Line:
         """Return when it is due next; None while it is paused or not followed."""
         return None if self.state is None or self.state.paused_at else self.state.next_tick
 
-
     def is_troubled(self, now: datetime) -> bool:
         """Return whether it is wrong, its last job is dead, or its time has passed and no cluster has ticked it."""
         dead = self.job is not None and self.job.status == Status.DLQ

@@ -47,7 +47,10 @@ class Command(BaseCommand):
         names = sorted({*states, *schedules, *(fault.name for fault in faults)})
         wrong = {name: [f"{fault.what}. {fault.do}" for fault in faults if fault.name == name] for name in names}
         rows = [_summary(name, states.get(name), schedules.get(name), wrong[name]) for name in names]
-        lines = [f"{r['name']:<24} {r['state']:<8} next {r['next'] or '-':<20} last {r['last'] or '-':<20} {r['job']}" for r in rows]
+        lines = [
+            f"{r['name']:<24} {r['state']:<8} next {r['next'] or '-':<20} last {r['last'] or '-':<20} {r['job']}"
+            for r in rows
+        ]
         self.output(rows, "\n".join([*lines, *(f"{name}: {text}" for name in names for text in wrong[name])]) or "none")
 
     def do_run(self, options: dict[str, Any]) -> None:
