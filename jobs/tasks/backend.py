@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from jobs.core import job_types
 from jobs.queue.enqueue import LONGEST_DELAY, Duplicate
-from jobs.tasks import arguments, names, results
+from jobs.tasks import names, results
 from jobs.tasks.compat import BaseTaskBackend, InvalidTask, Task, TaskResult
 from jobs.tasks.enqueue import enqueue_task
+from jobs.tasks.options import parameters
 
 
 class Backend(BaseTaskBackend):
@@ -59,7 +60,7 @@ class Backend(BaseTaskBackend):
         for kind in job_types.all_types():
             unique = kind.policy.unique
             for key in unique.key if unique and kind.name.startswith(names.PREFIX) else ():
-                if key not in arguments.parameters(names.load(kind.name)):
+                if key not in parameters(names.load(kind.name)):
                     yield Error(
                         f"The task {kind.name.removeprefix(names.PREFIX)} has no parameter {key!r}, which its unique "
                         "option compares.",

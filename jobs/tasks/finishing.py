@@ -1,14 +1,14 @@
 """What follows from the settlement of tasks: their return values are stored, and `task_finished` is sent."""
 
-from functools import partial
+from contextlib import suppress
 
 from django.db import transaction
 
 from jobs.core import sql
 from jobs.core.errors import Failure
-from jobs.core.job import JobLog, Status
+from jobs.core.job import JobLog
 from jobs.tasks import isolation, results, stored
-from jobs.tasks.compat import TaskResultStatus, task_finished
+from jobs.tasks.compat import TaskResultDoesNotExist, task_finished
 
 
 def settled(pairs: list[tuple[JobLog, Failure | None]]) -> None:
@@ -17,14 +17,14 @@ def settled(pairs: list[tuple[JobLog, Failure | None]]) -> None:
     if values:
         with sql.savepoint():
             stored.store_values(values)
-    for job, _ in pairs:
-        if job.status in results.SETTLED and job.status != Status.ENQUEUED:
-            transaction.on_commit(partial(_send_finished, job.job_id), robust=True)
+    if finished := [job.job_id for job, _ in pairs if job.status in results.SETTLED]:
+        transaction.on_commit(lambda: _send_finished(finished), robust=True)
 
 
-def _send_finished(job_id: str) -> None:
-    """Send `task_finished`; a receiver that raises is logged by Django, and one that leaves a transaction open undone."""
-    result = results.load(job_id)
-    if result.status in (TaskResultStatus.SUCCESSFUL, TaskResultStatus.FAILED):
-        with isolation.no_open_transaction():
-            task_finished.send_robust(type(result.task.get_backend()), task_result=result)
+def _send_finished(job_ids: list[str]) -> None:
+    """Send `task_finished`. A receiver that raises is logged by Django; a transaction that one leaves open is undone."""
+    for job_id in job_ids:
+        with suppress(TaskResultDoesNotExist):  # a task that this version of the site does not have
+            result = results.load(job_id)
+            with isolation.no_open_transaction():
+                task_finished.send_robust(type(result.task.get_backend()), task_result=result)

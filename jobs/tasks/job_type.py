@@ -13,9 +13,8 @@ from django.utils.module_loading import autodiscover_modules, module_has_submodu
 from jobs.core import job_types
 from jobs.core.job_types import JobType
 from jobs.tasks import finishing, names
-from jobs.tasks.arguments import pick_unique
 from jobs.tasks.compat import Task
-from jobs.tasks.options import policy_of
+from jobs.tasks.options import pick_unique, policy_of
 from jobs.tasks.run import run_task
 
 MODULES = "tasks"  # of installed apps: imported at the start

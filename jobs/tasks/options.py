@@ -1,5 +1,6 @@
 """`options`: the policy of a task, as a decorator next to `@task`."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from jobs.tasks.compat import Task
 ATTRIBUTE = "job_policy"  # of the task's function
 Decorated = TypeVar("Decorated", bound=Callable[..., Any] | Task)
 
-__all__ = ["Unique", "options", "policy_of"]
+__all__ = ["Unique", "options", "parameters", "pick_unique", "policy_of"]
 
 
 def options(
@@ -51,3 +52,25 @@ def policy_of(task: Task) -> Policy:
     """Return the policy of a task: that of its `options`, else the default one."""
     found: Policy = getattr(task.func, ATTRIBUTE, Policy())
     return found
+
+
+def parameters(task: Task) -> list[str]:
+    """Return the names of the task's parameters, without the context."""
+    names = list(inspect.signature(task.func).parameters)
+    return names[1:] if task.takes_context else names
+
+
+def pick_unique(task: Task, key: tuple[str, ...], payload: dict[str, Any]) -> Any:
+    """Return the arguments of a payload that `unique` compares, by name; those in `key`, or all for ().
+
+    Arguments that do not fit the function are compared as they are.
+    """
+    args, kwargs = payload["args"], payload["kwargs"]
+    try:
+        bound = inspect.signature(task.func).bind(*([None] if task.takes_context else []), *args, **kwargs)
+    except TypeError:
+        return [args, kwargs]
+    given = dict(bound.arguments)
+    if task.takes_context:
+        given.pop(next(iter(given)), None)
+    return {name: given.get(name) for name in key} if key else given

@@ -18,7 +18,6 @@ from jobs.tasks.compat import (
     TaskResultDoesNotExist,
     TaskResultStatus,
 )
-from jobs.tasks.exceptions import NotRun, WorkerLost
 
 STATUSES = {
     Status.ENQUEUED: TaskResultStatus.READY,
@@ -31,6 +30,14 @@ STATUSES = {
 SETTLED = (Status.COMPLETED, Status.DLQ, Status.DISCARDED)
 HAS_WORKER = (Status.PROCESSING, Status.COMPLETED)  # of an attempt that has no row, since it has not failed
 TIMEOUT = "Timeout"  # the fingerprint of an attempt that took too long
+
+
+class WorkerLost(Exception):
+    """The worker died while it ran the task, or lost the database."""
+
+
+class NotRun(Exception):
+    """The queue did not run the task: it expired, its workers had died too often, or an operator discarded it."""
 
 
 def as_payload(task: Task, args: Any, kwargs: Any) -> dict[str, Any]:

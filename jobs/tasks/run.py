@@ -1,18 +1,42 @@
 """The handler of a task's job: calls the function, and notes what it returned."""
 
 import os
+import time
+from dataclasses import dataclass, field
 from multiprocessing.util import Finalize
 from typing import Any
 
 from jobs.brokers.django_q import TaskTimeout
 from jobs.core.errors import Permanent, Temporary
 from jobs.core.job import JobLog, Status
-from jobs.tasks import isolation, results
-from jobs.tasks.compat import Task, TaskResult, task_started
-from jobs.tasks.context import Context
+from jobs.tasks import isolation, results, stored
+from jobs.tasks.compat import Task, TaskContext, TaskResult, task_started
 from jobs.tasks.json_values import as_stored
 
 LAST = -100  # of the exit's steps: after the queue of results is flushed
+EVERY_SECONDS = 0.5  # between two writes of the progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context(TaskContext):
+    """Django's TaskContext, and the progress that operators see."""
+
+    job_key: int
+    """The primary key of the job."""
+    written: list[float] = field(default_factory=list, repr=False)
+    """When the progress was last written, by time.monotonic(); empty before that."""
+
+    def progress(self, done: int, total: int) -> None:
+        """Report that `done` of `total` parts are done. Written at most twice a second, and always the last.
+
+        Within a transaction of the task, operators see it after the commit.
+        Raises ValueError unless both are whole numbers and 0 <= done <= total.
+        """
+        stored.check_progress(done, total)
+        now = time.monotonic()
+        if done == total or not self.written or now - self.written[0] >= EVERY_SECONDS:
+            self.written[:] = [now]
+            stored.store_progress(self.job_key, done, total)
 
 
 def run_task(job: JobLog) -> None:

@@ -17,9 +17,11 @@ from jobs.admin.parts import advice, durations, error_classes, preview, timeline
 from jobs.admin.parts.filters import BIGGEST_ID
 from jobs.admin.parts.readonly import ReadOnlyAdmin, require_permission
 from jobs.core import audit, job_types, masking, pauses
-from jobs.core.job import WAITING, JobLog
+from jobs.core.job import WAITING, JobLog, Status
 from jobs.queue import actions
 from jobs.queue.enqueue import LONGEST_DELAY, check_run_at
+from jobs.tasks.names import PREFIX as TASK
+from jobs.tasks.stored import TaskResultRow
 
 RESCHEDULE = "jobs.replay_joblog"  # an operator who may run a job again may also run it at another time
 
@@ -48,6 +50,7 @@ def show_job(admin: ReadOnlyAdmin, request: HttpRequest, object_id: str, *, reve
         events=timeline.load_timeline(job, now),
         total=durations.format_between(job.created_at, job.processed_at),
         payload=_payload(job, revealed),
+        task=_task(job, revealed),
         revealed=revealed,
         mails=preview.render_all(job),
         scheduled=timeline.is_scheduled(job, now),
@@ -57,8 +60,27 @@ def show_job(admin: ReadOnlyAdmin, request: HttpRequest, object_id: str, *, reve
 
 
 def _payload(job: JobLog, revealed: bool) -> str:
-    shown = job.payload if revealed else masking.abbreviate_payload(job.payload, job_types.name_keys(job.job_type))
+    return _masked(job.payload, revealed, job_types.name_keys(job.job_type))
+
+
+def _masked(value: Any, revealed: bool, names: frozenset[str] = frozenset()) -> str:
+    shown = value if revealed else masking.abbreviate_payload(value, names)
     return masking.cut(json.dumps(shown, ensure_ascii=False, indent=2), masking.LONGEST_TEXT)
+
+
+def _task(job: JobLog, revealed: bool) -> dict[str, Any] | None:
+    """Return what the page shows of a task: its path, progress and result; None for a job of another kind."""
+    if not job.job_type.startswith(TASK):
+        return None
+    row = TaskResultRow.objects.filter(pk=job.pk).first()
+    percent = round(100 * row.done / row.total) if row and row.done is not None and row.total else None
+    completed = job.status == Status.COMPLETED
+    return {
+        "path": job.job_type.removeprefix(TASK),
+        "row": row,
+        "percent": percent,
+        "result": _masked(row.value if row else None, revealed) if completed and job.payload else "",
+    }
 
 
 def _offers(request: HttpRequest, job: JobLog) -> dict[str, Any]:
