@@ -102,7 +102,8 @@ def _follow(schedules: dict[str, Schedule], loaded_at: datetime, now: datetime) 
     for row in _older(loaded_at, now).select_for_update():
         schedule = schedules.get(row.name)
         if schedule is None and row.spec and row.loaded_at < loaded_at:
-            ScheduleState.objects.filter(pk=row.pk).update(spec="", next_tick=None, loaded_at=loaded_at)
+            ended = {"spec": "", "next_tick": None, "error": "", "failed_at": None}
+            ScheduleState.objects.filter(pk=row.pk).update(**ended, loaded_at=loaded_at)
         elif schedule is not None and row.spec != schedule.spec:
             row.follow(schedule, loaded_at, now)
         elif row.loaded_at < loaded_at:
