@@ -30,11 +30,11 @@ from django.utils.module_loading import import_string
 from django_q import cluster, core_signing
 from django_q.cluster import Cluster
 from django_q.conf import Conf
+from django_q.exceptions import TimeoutException
 from django_q.models import OrmQ
 from django_q.signals import post_execute_in_worker, pre_execute
 from django_q.signing import BadSignature, PickleSerializer, SignedPackage
 from django_q.tasks import async_task
-from django_q.exceptions import TimeoutException as TaskTimeout
 from django_q.timeout import TimeoutHandler
 from django_q.worker import worker
 
@@ -44,6 +44,7 @@ from jobs.core.scoreboard import process_context
 
 Receipt = int | str | None  # of a message, by which it is deleted; Redis gives none
 Message = OrmQ
+TaskTimeout = TimeoutException  # what a worker's alarm raises, a SystemExit
 
 RELIEF_AFTER = 1.0  # seconds for which the only worker has been busy with one task
 RELIEF_SECONDS = 30.0  # without an urgent task, after which a relief ends

@@ -1,4 +1,4 @@
-"""Tasks: their results, longer names of job types, the exception of an attempt; and `admit_job` for nobody's jobs."""
+"""Tasks: their results, longer names of job types, the exception of an attempt; and `admit_job` for jobs of no user."""
 
 from importlib import import_module
 
@@ -12,7 +12,7 @@ LIMIT = "        AND created_at > clock_timestamp() - interval '1 hour'\n    ORD
 
 
 def replace_function(apps, schema_editor):
-    """A job of nobody (user_id '') waits for no other transaction, and is not counted."""
+    """A job of no user (user_id '') waits for no other transaction, and is not counted."""
     if schema_editor.connection.vendor == "postgresql":
         present = FORMER.replace(LOCK, f"    IF new_user <> '' THEN\n    {LOCK}    END IF;\n")
         present = present.replace(LIMIT, LIMIT.replace("ORDER BY", "    AND new_user <> ''\n    ORDER BY"))
@@ -53,13 +53,12 @@ class Migration(migrations.Migration):
                         related_name="task_result",
                         serialize=False,
                         to="jobs.joblog",
-                        verbose_name="job",
                     ),
                 ),
-                ("value", models.JSONField(null=True, verbose_name="result")),
-                ("done", models.BigIntegerField(null=True, verbose_name="done")),
-                ("total", models.BigIntegerField(null=True, verbose_name="total")),
-                ("written_at", models.DateTimeField(db_default=Now(), verbose_name="written")),
+                ("value", models.JSONField(null=True)),
+                ("done", models.BigIntegerField(null=True)),
+                ("total", models.BigIntegerField(null=True)),
+                ("written_at", models.DateTimeField(db_default=Now())),
             ],
             options={
                 "db_table": "job_task_results",

@@ -58,7 +58,7 @@ def enqueue(
     """Write a job and its message; both commit or roll back with the caller's transaction.
 
     job_id: the idempotency key (1-128 of `A-Z a-z 0-9 . _ : -`).
-    user_id: the user, within `source`, whose hourly limit it counts against; "" for nobody's job, without such a limit.
+    user_id: the user, within `source`, whose hourly limit it counts against; "" for a job of no user, without a limit.
     lane: how urgent it is; "" for the lane of its type.
     run_at: when the job is due first, with a time zone, at most a year ahead; a past time, like None, is now.
     Raises Duplicate, RateLimited, ValueError (bad job_id, lane or run_at) and LookupError (unknown type).

@@ -49,21 +49,28 @@ class Backend(BaseTaskBackend):
         """Return the result with that id. Raises TaskResultDoesNotExist."""
         return results.load(result_id)
 
-    def check(self, **_: Any) -> Iterator[CheckMessage]:
-        """Yield what is wrong with this entry of TASKS, and with `unique` of tasks (jobs.E006, jobs.E007)."""
+    def check(self, **_: Any) -> list[CheckMessage]:
+        """Return what is wrong with this entry of TASKS, and with `unique` of tasks (jobs.E006, jobs.E007)."""
+        return [*self._wrong_options(), *_wrong_keys()]
+
+    def _wrong_options(self) -> Iterator[CheckMessage]:
         if self.options:
             yield Error(
                 f"TASKS[{self.alias!r}] has OPTIONS, and jobs.tasks.Backend has none.",
                 hint="Remove them; jobs.tasks.options sets those of a task.",
                 id="jobs.E006",
             )
-        for kind in job_types.all_types():
-            unique = kind.policy.unique
-            for key in unique.key if unique and kind.name.startswith(names.PREFIX) else ():
-                if key not in parameters(names.load(kind.name)):
-                    yield Error(
-                        f"The task {kind.name.removeprefix(names.PREFIX)} has no parameter {key!r}, which its unique "
-                        "option compares.",
-                        hint="Change the key of Unique in its options.",
-                        id="jobs.E007",
-                    )
+
+
+def _wrong_keys() -> Iterator[CheckMessage]:
+    """Yield a fault for each parameter that `unique` names and its task does not have."""
+    for kind in job_types.all_types():
+        unique = kind.policy.unique
+        for key in unique.key if unique and kind.name.startswith(names.PREFIX) else ():
+            if key not in parameters(names.load(kind.name)):
+                yield Error(
+                    f"The task {kind.name.removeprefix(names.PREFIX)} has no parameter {key!r}, which its unique "
+                    "option compares.",
+                    hint="Change the key of Unique in its options.",
+                    id="jobs.E007",
+                )

@@ -3,9 +3,11 @@
 The other modules of this folder import these names from here only.
 """
 
+from typing import TYPE_CHECKING
+
 import django
 
-if django.VERSION >= (6, 0):
+if TYPE_CHECKING or django.VERSION >= (6, 0):  # the types are those of Django 6
     from django.tasks import TaskContext, TaskResult, TaskResultStatus, default_task_backend, task, task_backends
     from django.tasks.backends.base import BaseTaskBackend
     from django.tasks.base import Task, TaskError

@@ -22,7 +22,7 @@ def settled(pairs: list[tuple[JobLog, Failure | None]]) -> None:
 
 
 def _send_finished(job_ids: list[str]) -> None:
-    """Send `task_finished`. A receiver that raises is logged by Django; a transaction that one leaves open is undone."""
+    """Send `task_finished`. A receiver that raises is logged by Django; a transaction left open is undone."""
     for job_id in job_ids:
         with suppress(TaskResultDoesNotExist):  # a task that this version of the site does not have
             result = results.load(job_id)

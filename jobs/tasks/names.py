@@ -1,4 +1,4 @@
-"""The job type of a task, "task:" and the path of its function, by which operators pause, filter and count; its lane."""
+"""The job type of a task: "task:" and the path of its function, by which operators pause, filter and count it."""
 
 from django.utils.module_loading import import_string
 
@@ -39,7 +39,9 @@ def check_path(task: Task) -> None:
     if function.__module__ == "__main__":
         raise InvalidTask(f"{path}: a worker cannot import __main__; define the task in a module.")
     if "<" in function.__qualname__ or "." in function.__qualname__:
-        raise InvalidTask(f"{path}: a task must be a named function of a module, not a lambda, method or inner function.")
+        raise InvalidTask(
+            f"{path}: a task must be a named function of a module, not a lambda, method or inner function."
+        )
     if len(type_name(task)) > MAX_NAME:
         raise InvalidTask(f"{path}: the path of a task has at most {MAX_NAME - len(PREFIX)} characters.")
 

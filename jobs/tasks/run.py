@@ -18,7 +18,7 @@ EVERY_SECONDS = 0.5  # between two writes of the progress
 
 
 @dataclass(frozen=True, kw_only=True)
-class Context(TaskContext):
+class Context(TaskContext):  # type: ignore[misc]  # its stub is not frozen, as the class is
     """Django's TaskContext, and the progress that operators see."""
 
     job_key: int

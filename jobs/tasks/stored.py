@@ -4,7 +4,6 @@ from typing import Any
 
 from django.db import models
 from django.db.models.functions import Now
-from django.utils.translation import gettext_lazy as _
 
 from jobs.core.job import JobLog
 
@@ -20,12 +19,11 @@ class TaskResultRow(models.Model):
         primary_key=True,
         related_name="task_result",
         db_constraint=False,
-        verbose_name=_("job"),
     )
-    value = models.JSONField(_("result"), null=True)
-    done = models.BigIntegerField(_("done"), null=True)
-    total = models.BigIntegerField(_("total"), null=True)
-    written_at = models.DateTimeField(_("written"), db_default=Now())
+    value = models.JSONField(null=True)
+    done = models.BigIntegerField(null=True)
+    total = models.BigIntegerField(null=True)
+    written_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         db_table = "job_task_results"
@@ -62,4 +60,3 @@ def _upsert(rows: list[TaskResultRow], columns: list[str]) -> None:
 def find(job: JobLog) -> TaskResultRow | None:
     """Return the row of a job; None when it has none."""
     return TaskResultRow.objects.filter(pk=job.pk).first()
-

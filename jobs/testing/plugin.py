@@ -9,6 +9,6 @@ from jobs.testing import run_jobs
 
 
 @pytest.fixture
-def run_enqueued_tasks(db: None) -> Callable[..., list[JobLog]]:
+def run_enqueued_tasks(db: None) -> Callable[..., list[JobLog]]:  # noqa: ARG001  (the name asks for the database)
     """Return `jobs.testing.run_jobs`; the test may use the database."""
     return run_jobs

@@ -77,9 +77,9 @@ def test_a_result_of_no_task_or_of_another_does_not_exist():
 
 
 def test_a_task_commits_and_rolls_back_with_its_caller():
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         sample_tasks.add.enqueue(1, 2)
-        1 / 0  # noqa: B018
+        transaction.set_rollback(True)
     assert (JobLog.objects.count(), OrmQ.objects.count()) == (0, 0)
     with transaction.atomic():
         sample_tasks.add.enqueue(1, 2)
@@ -206,11 +206,22 @@ def nested(depth):
 
 @pytest.mark.parametrize(
     "value",
-    [object(), {1, 2}, timezone.now(), float("nan"), float("inf"), "\x00", "\ud800", b"\xff", "x" * 2**20, nested(5000)],
+    [
+        object(),
+        {1, 2},
+        timezone.now(),
+        float("nan"),
+        float("inf"),
+        "\x00",
+        "\ud800",
+        b"\xff",
+        "x" * 2**20,
+        nested(5000),
+    ],
     ids=["object", "set", "time", "nan", "inf", "nul", "surrogate", "bytes", "megabyte", "deep"],
 )
 def test_arguments_that_cannot_be_stored_are_refused_at_the_enqueue(value):
-    with pytest.raises((TypeError, ValueError), match="arguments of tests.support.sample_tasks.echo"):
+    with pytest.raises((TypeError, ValueError), match=r"arguments of tests\.support\.sample_tasks\.echo"):
         sample_tasks.echo.enqueue(value)
     assert JobLog.objects.count() == 0
 

@@ -1,12 +1,12 @@
-"""Tasks that raise, leave or return what they should not: each ends with a clear error, and the next job is unaffected."""
+"""Tasks that raise, leave or return what they should not end with a clear error, and the next job is unaffected."""
 
 import re
 import threading
 
 import pytest
+from django.core import checks as system_checks
 from django.db import connection, transaction
 from django.utils import timezone, translation
-from django.core import checks as system_checks
 
 from jobs import checks
 from jobs.core import job_types

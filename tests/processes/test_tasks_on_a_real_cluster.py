@@ -13,10 +13,10 @@ SAMPLES = "tests.support.sample_tasks"
 
 @pytest.fixture(scope="module")
 def cluster():
-    with Site(JOB_LEASE_SECONDS="6", JOB_BACKOFF_SECONDS="0.2", JOB_MAX_ATTEMPTS="3") as site:
-        with clusters_of(site) as start:
-            start("--workers", "1", ready=False).ready(1)
-            yield site
+    settings = {"JOB_LEASE_SECONDS": "6", "JOB_BACKOFF_SECONDS": "0.2", "JOB_MAX_ATTEMPTS": "3"}
+    with Site(**settings) as site, clusters_of(site) as start:
+        start("--workers", "1", ready=False).ready(1)
+        yield site
 
 
 def enqueue(site, *calls):

@@ -84,9 +84,8 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def context(request: HttpRequest) -> dict[str, Any]:
     """Return the overview's context. `?span=` chooses how far the charts reach back."""
-    span = request.GET.get("span", "")
+    span, now = request.GET.get("span", ""), timezone.now()
     span = span if span in overview.SPANS else "1h"
-    now = timezone.now()
     try:
         with paging.time_limit(one_index=True):
             groups = dead_letters.load_groups()

@@ -216,7 +216,7 @@ def in_transaction(of: BaseDatabaseWrapper) -> bool:
 
 
 def abandon(of: BaseDatabaseWrapper) -> None:
-    """Roll back a connection's transaction by closing it, however deep in atomic blocks; the next use connects again."""
+    """Roll back a connection's transaction by closing it, however deep in atomic blocks; its next use connects."""
     of.in_atomic_block = of.closed_in_transaction = False
     of.close()
 
