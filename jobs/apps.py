@@ -12,6 +12,7 @@ class JobsConfig(AppConfig):
         from jobs import checks  # noqa: F401  (registers the system checks)
         from jobs.cluster import clusters
         from jobs.core import job_types
+        from jobs.schedules import checks as schedule_checks  # noqa: F401
         from jobs.tasks import job_type
 
         job_types.register_sweep(clusters.delete_old, clusters.old_clusters)

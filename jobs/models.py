@@ -10,6 +10,7 @@ from jobs.core.pauses import JobTypeState, LaneState, ProviderState
 from jobs.core.used_ids import UsedJobId
 from jobs.maintenance.retention import RetentionMark
 from jobs.queue.bulk_replay import BulkReplay
+from jobs.schedules.state import ScheduleState
 from jobs.stats.minutes import Minute
 from jobs.tasks.stored import TaskResultRow
 
@@ -26,6 +27,7 @@ __all__ = [
     "Minute",
     "ProviderState",
     "RetentionMark",
+    "ScheduleState",
     "TaskResultRow",
     "UsedJobId",
 ]

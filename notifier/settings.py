@@ -119,6 +119,7 @@ RETENTION_DAYS_SIGN_INS = env.int(
 RETENTION_DAYS_AUDIT = env.int("RETENTION_DAYS_AUDIT", 730, validate=check.at_least(2))
 
 # --- monitoring ---------------------------------------------------------------------------------------
+SYNTHETIC_SIGN_IN_USER = env.str("SYNTHETIC_SIGN_IN_USER", "")  # signs in every ten minutes; "" for none
 METRICS_TOKEN = env.str("METRICS_TOKEN", "", validate=check.is_token_if_given)  # opens /metrics to other machines
 
 # --- the HTTP API -------------------------------------------------------------------------------------
@@ -334,6 +335,15 @@ Q_CLUSTER: dict[str, Any] = {
 }
 
 TASKS = {"default": {"BACKEND": "jobs.tasks.Backend"}}  # docs/tasks.md
+SCHEDULES: dict[str, dict[str, Any]] = {  # docs/schedules.md
+    "prune": {"task": "jobs.schedules.tasks.prune", "cron": "23 3 * * *", "timezone": TIME_ZONE},
+}
+if SYNTHETIC_SIGN_IN_USER:
+    SCHEDULES["synthetic-sign-in"] = {
+        "task": "accounts.synthetic.sign_in",
+        "cron": "*/10 * * * *",
+        "timezone": TIME_ZONE,
+    }
 
 SESSION_ENGINE = "accounts.sign_in.sessions"
 SESSION_COOKIE_AGE = 14 * 24 * 3600  # seconds after the last check of the user; accounts/sign_in/sessions.py

@@ -14,7 +14,7 @@ from jobs.core import sql
 
 HEARTBEAT_SECONDS = 12
 SILENT_SECONDS = 30  # without a heartbeat for this long, a cluster counts as dead
-OTHER_CONNECTIONS = 3  # of a cluster: its pusher's, its heartbeat's and that of its maintenance
+OTHER_CONNECTIONS = 4  # of a cluster: its pusher's, its heartbeat's and those of its maintenance and its ticker
 CLUSTER_ROWS_KEPT = timedelta(days=1)
 HEARTBEAT_TIMEOUT_MS = 5_000  # of the statement: less than what is left of SILENT_SECONDS after two heartbeats
 RECORD_HEARTBEAT = """

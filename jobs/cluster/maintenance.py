@@ -1,7 +1,8 @@
 """The maintenance of a cluster: its tasks run one after another in one thread, on one database connection.
 
 The heartbeat has a thread and a connection of its own, so that slow maintenance delays no heartbeat. Old data are
-deleted in a third thread, for as long as that takes: up to hours, once a day.
+deleted by a schedule; where its jobs do not run, in a thread of its own, for as long as that takes. The schedules are
+ticked in another one, so that nothing delays a tick.
 """
 
 import threading
@@ -21,13 +22,15 @@ from jobs.core import leases, sql
 from jobs.maintenance import reconciler, retention
 from jobs.maintenance.faults import Faults
 from jobs.queue import bulk_replay
+from jobs.schedules import state
+from jobs.schedules.ticker import DUE_SOON_SECONDS, Ticker
 from jobs.stats import minutes
 
 log = structlog.get_logger("jobs.cluster.maintenance")
 
 ROUND_SECONDS = 1.0
 PRUNE_LOOK_SECONDS = 3_600.0  # between two attempts to become the host that deletes old data
-PRUNE_SECONDS = 82_800.0  # once a day, an hour's grace for clocks
+PRUNE_SECONDS = 93_600.0  # a day, and two hours for the schedule that usually does it
 SETTLING_SECONDS = 5.0  # after a silence of the database: workers settle before expired leases are rescued
 
 
@@ -39,12 +42,14 @@ class Maintenance:
         self._faults = Faults()
         # Set at first: no cluster may have been running until now, and a worker may have died before.
         self._lost, self._take_over, self._reconcile, self._count, self._replay = (_set_event() for _ in range(5))
+        self._ticker = Ticker(self._faults)
         self._heartbeat = Heartbeat(
             self._record_heartbeat,
             MaintenanceTask(lambda: [takeover.silent_clusters()], self._take_over.set),
             MaintenanceTask(lambda: reconciler.due(self._faults), self._reconcile.set),
             MaintenanceTask(minutes.due, self._count.set),
             MaintenanceTask(bulk_replay.open_replays, self._replay.set),
+            MaintenanceTask(lambda: [state.due(DUE_SOON_SECONDS)], self._ticker.wake),
             MaintenanceTask(messages.overdue, watched.scoreboard.request_look),
             faults=self._faults,
         )
@@ -54,6 +59,7 @@ class Maintenance:
         """Start the threads. They end with the process; the heartbeat ends when `stop` is set."""
         threading.Thread(target=self._beat, args=[stop], daemon=True).start()
         threading.Thread(target=self._run, daemon=True).start()
+        threading.Thread(target=self._ticker.run, daemon=True).start()
 
     def rescue_lost_workers(self) -> None:
         """Requeue the jobs of workers that died."""
@@ -132,9 +138,12 @@ class Maintenance:
 
 
 def prune_once_a_day() -> None:
-    """Delete old data, unless a host has done so within a day. It has a connection only meanwhile."""
+    """Delete old data, unless the schedule or a host has done so within PRUNE_SECONDS.
+
+    It has a connection only meanwhile.
+    """
     try:
-        if leases.acquire("prune", PRUNE_SECONDS):
+        if leases.acquire(retention.LEASE, PRUNE_SECONDS):
             retention.prune()
     finally:
         connection.close()

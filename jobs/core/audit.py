@@ -26,6 +26,7 @@ class AuditEntry(models.Model):
         EXPORT_USER = "export_user", _("exported the data of an account")
         RESTORE_USER = "restore_user", _("asked for the return of a former address")
         REMOVE_FACTORS = "remove_factors", _("asked for the removal of a second factor")
+        RUN_NOW = "run_now", _("ran a schedule")
         RESCHEDULE = "reschedule", _("rescheduled")
         CREATE_SITE = "create_site", _("created a site")
         CHANGE_SITE = "change_site", _("changed a site")

@@ -7,6 +7,7 @@ and may run on several hosts at the same time.
 
 import time
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
@@ -28,8 +29,12 @@ from jobs.tasks.stored import TaskResultRow
 log = structlog.get_logger("jobs.maintenance.retention")
 
 PRUNE_CHUNK = 1_000  # rows a transaction
+LEASE = "prune"  # acquired or renewed when all old data are deleted
 SETTLED = (Status.COMPLETED, Status.DISCARDED)
 BLANKED: dict[str, Any] = {"payload": {}, "error": "", "stack_trace": ""}
+
+
+_until: ContextVar[float | None] = ContextVar("time.monotonic() after which no chunk begins", default=None)
 
 
 class RetentionMark(models.Model):
@@ -63,6 +68,20 @@ def prune(*, dry_run: bool = False) -> dict[str, int]:
     if not dry_run:
         log.info("old data pruned", **{name.replace(" ", "_"): count for name, count in counts.items()})
     return counts
+
+
+def prune_for(seconds: float) -> tuple[dict[str, int], bool]:
+    """Begin chunks for so many seconds; return the counts of `prune`, and whether nothing is left."""
+    limit = _until.set(time.monotonic() + seconds)
+    try:
+        return prune(), not _is_over()
+    finally:
+        _until.reset(limit)
+
+
+def _is_over() -> bool:
+    until = _until.get()
+    return until is not None and time.monotonic() >= until
 
 
 def days_ago(days: int) -> Any:
@@ -164,7 +183,7 @@ def _walk(after: int, before: Any) -> Iterator[list[int]]:
         some = JobLog.objects.filter(pk__gt=after).order_by("pk").annotate(old=old)
         rows = list(some.values_list("pk", "old")[:PRUNE_CHUNK])
         ids = [pk for pk, old in rows if old]
-        if not ids:
+        if not ids or _is_over():
             return
         yield ids
         after = ids[-1]
@@ -175,7 +194,7 @@ def _chunks(rows: models.QuerySet[Any]) -> Iterator[list[Any]]:
     """Yield chunks of keys that the caller removes from `rows`; stop if it does not."""
     last: list[Any] = []
     while ids := list(rows.values_list("pk", flat=True)[:PRUNE_CHUNK]):
-        if ids == last:
+        if ids == last or _is_over():
             return
         began = time.monotonic()
         yield ids

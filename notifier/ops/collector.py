@@ -8,16 +8,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count as CountRows
 from django.db.models.functions import Now
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from accounts import synthetic
 from accounts.mail.providers.configured import configured
 from jobs.cluster import clusters
 from jobs.core import counters, pauses, sql
 from jobs.core.counters import BUCKETS, INFINITY, Count
 from jobs.core.job import WAITING, JobLog, Status
+from jobs.schedules.state import ScheduleState
 
 Sums = dict[Count, tuple[int, float]]
 
@@ -61,7 +64,8 @@ class Collector:
             if own:
                 sql.read_one_snapshot()
             sums, waiting = counters.read(), _waiting()
-            return [*_sums(sums), *_histograms(sums), *_combined(sums, waiting), *_queue(), *_types(), *_clusters()]
+            counted = [*_sums(sums), *_histograms(sums), *_combined(sums, waiting)]
+            return [*counted, *_queue(), *_types(), *_clusters(), *_schedules()]
 
 
 def _waiting() -> dict[str, int]:
@@ -197,3 +201,28 @@ def _clusters() -> Iterator[Metric]:
     for step in clusters.failing_maintenance():
         failing.add_metric([step], 1)
     yield failing
+
+
+def _schedules() -> Iterator[Metric]:
+    last = GaugeMetricFamily(
+        "notifier_schedule_last_tick_timestamp_seconds", "When a schedule was due last.", labels=["schedule"]
+    )
+    following = GaugeMetricFamily(
+        "notifier_schedule_next_tick_timestamp_seconds",
+        "When a schedule is due next; none while it is paused. A time that has passed: no cluster ticks it.",
+        labels=["schedule"],
+    )
+    paused = GaugeMetricFamily("notifier_schedule_paused", "1: an operator paused this schedule.", labels=["schedule"])
+    for row in ScheduleState.objects.exclude(spec=""):
+        paused.add_metric([row.name], int(row.paused_at is not None))
+        if row.last_tick:
+            last.add_metric([row.name], row.last_tick.timestamp())
+        if row.next_tick and not row.paused_at:
+            following.add_metric([row.name], row.next_tick.timestamp())
+    yield from (last, following, paused)
+    sent = GaugeMetricFamily(
+        "notifier_synthetic_sign_in_sent_timestamp_seconds", "When the notice of the last synthetic sign-in was sent."
+    )
+    if settings.SYNTHETIC_SIGN_IN_USER:
+        sent.add_metric([], synthetic.last_sent() or 0.0)
+    yield sent

@@ -90,6 +90,21 @@ A_SITE = (
     "ApiRequest.objects.get_or_create(key=key, minute=timezone.now(), method='GET', route='x', status=429);"
     "print(site.pk, key.pk)"
 )
+SCHEDULES = """
+from accounts.user import User
+from jobs.core.job import JobLog
+from jobs.maintenance.faults import Faults
+from jobs.schedules import actions
+from jobs.schedules.state import ScheduleState
+from jobs.schedules.ticker import Ticker
+User.objects.filter(username="bat").update(is_superuser=True)
+ScheduleState.objects.all().delete()
+Ticker(Faults()).tick_all()
+actions.pause("prune", who="saraa", why="maintenance of the database")
+JobLog.objects.filter(pk=actions.run_now("prune", who="saraa").pk).update(status="dlq")
+ScheduleState.objects.create(name="old-report", loaded_at="2026-11-27T00:00:00Z")
+ScheduleState.objects.filter(name="prune").update(error="LookupError: no task", failed_at="2026-11-27T00:00:00Z")
+"""
 VARIANTS = [("mn", "light", 360), ("en", "dark", 1280)]  # each value once; make test-world has each pair of values
 if os.environ.get("WORLD"):
     VARIANTS += [("mn", "dark", 1280), ("en", "light", 360)]
@@ -187,6 +202,22 @@ def test_the_pages_of_sites_and_their_keys(page, site):
     page.locator("[formtarget=mail]").last.click()
     page.frame_locator("iframe[name=mail]").locator("h1").wait_for()
     assert page.url.endswith(f"/admin/accounts/site/{shop}/change/")
+    assert complaints == []
+
+
+def test_the_page_of_the_schedules(page, site):
+    site.manage("shell", "-v0", "-c", SCHEDULES)
+    complaints = listen(page)
+    page.goto("/accounts/login/")
+    sign_in(page, PASSWORD)
+    page.goto("/admin/jobs/schedulestate/")
+    examine(page, "the schedules")
+    page.locator("form[action$='resume/'] button").click()
+    page.locator("form[action$='pause/'] [name=why]").fill("holidays")
+    page.locator("form[action$='pause/'] button").click()
+    assert page.locator(".pill.failed").count() == 1
+    examine(page, "a schedule was paused")
+    site.sql("DELETE FROM job_logs WHERE status = 'dlq'")
     assert complaints == []
 
 

@@ -25,7 +25,7 @@ def test_a_server_with_enough_connections_is_fine(settings):
     settings.WEB_WORKERS = 2
     found = finding(workers=2)
     assert found.verdict == Verdict.OK
-    assert "need up to 16" in found.message
+    assert "need up to 17" in found.message
 
 
 def test_a_server_with_too_few_connections_is_a_fault(settings):

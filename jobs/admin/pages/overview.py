@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs.admin.pages import dead_letters
+from jobs.admin.pages import dead_letters, schedules
 from jobs.admin.parts import advice, cluster_states, durations, paging, warnings
 from jobs.cluster.clusters import Cluster
 from jobs.core import pauses
@@ -84,9 +84,8 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def context(request: HttpRequest) -> dict[str, Any]:
     """Return the overview's context. `?span=` chooses how far the charts reach back."""
-    span = request.GET.get("span", "")
+    span, now = request.GET.get("span", ""), timezone.now()
     span = span if span in overview.SPANS else "1h"
-    now = timezone.now()
     try:
         with paging.time_limit(one_index=True):
             groups = dead_letters.load_groups()
@@ -103,6 +102,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         providers=list(pauses.open_providers().order_by("provider")),
         groups=groups,
         last_errors=_last_errors(),
+        schedules=schedules.load_lines(),
     )
     points = overview.load_points(span, now)
     return {

@@ -1,7 +1,7 @@
 """The overview's warnings: what is wrong now, and what to do about it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.urls import reverse
@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs.admin.pages.dead_letters import Group
+from jobs.admin.pages.schedules import Line
 from jobs.admin.parts import advice, durations, error_classes, paging
 from jobs.cluster.clusters import Cluster
 from jobs.core import masking
@@ -43,6 +44,7 @@ class Situation:
     providers: list[ProviderState]  # whose breaker is open
     groups: list[Group]
     last_errors: dict[str, str]  # of the jobs that failed last, by class of error
+    schedules: list[Line] = field(default_factory=list)
 
     @property
     def oldest(self) -> float:
@@ -67,6 +69,7 @@ def active_warnings(now: Situation) -> list[Warning]:
         *_failures(now),
         *_waits(now),
         *_dead(now),
+        *_schedules(now),
         *_figures(now),
     ]
 
@@ -172,6 +175,18 @@ def _dead(now: Situation) -> Iterator[Warning]:
             _("Open the group, read one job and fix the cause; then replay the group, or discard it."),
             reverse("admin:jobs_joblog_dead"),
             _("Dead letters by error"),
+            grave=False,
+        )
+
+
+def _schedules(now: Situation) -> Iterator[Warning]:
+    troubled = [line.name for line in now.schedules if line.is_troubled(now.now)]
+    if troubled:
+        yield Warning(
+            _("Schedules that need attention: %s.") % ", ".join(troubled),
+            _("The page of the schedules says what is wrong with each."),
+            reverse("admin:jobs_schedulestate_changelist"),
+            _("Schedules"),
             grave=False,
         )
 

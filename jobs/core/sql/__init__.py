@@ -30,6 +30,7 @@ LIMIT_WAITS = "SELECT current_setting('lock_timeout'), set_config('lock_timeout'
 RESTORE_WAITS = "SELECT set_config('lock_timeout', %s, true)"
 NO_FLUSH = "SET LOCAL synchronous_commit TO off"
 LIMIT_QUERIES = "SELECT set_config('statement_timeout', %s, true), set_config('enable_bitmapscan', %s, true)"
+LIMIT_IDLE = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
 TIMEOUTS = ("57014", "55P03")  # SQLSTATE of query_canceled and lock_not_available
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -241,6 +242,15 @@ def limit_queries(milliseconds: int, *, bitmap_scans: bool = True) -> None:
     """
     if is_postgresql():
         execute(LIMIT_QUERIES, [str(milliseconds), "on" if bitmap_scans else "off"])
+
+
+def limit_idle(milliseconds: int) -> None:
+    """End the session, and with it its locks, when this transaction is idle for longer.
+
+    Does nothing on SQLite.
+    """
+    if is_postgresql():
+        execute(LIMIT_IDLE, [f"{milliseconds}ms"])
 
 
 def is_timeout(error: Exception) -> bool:
