@@ -99,8 +99,8 @@ def figures(receiver, history):
     times = [one.at for one in receiver.accepted]
     reported = [one.at for one in receiver.accepted if one.body["type"] == "sign_in.disputed"]
     return (
-        f"{history[503]} requests failed in {times[0] - first:.1f} s; then the first event arrived, the {REPORTS} reports "
-        f"within {reported[-1] - times[0]:.2f} s, all {len(times)} within {last - times[0]:.1f} s "
+        f"{history[503]} requests failed in {times[0] - first:.1f} s; then the first event arrived, the {REPORTS} "
+        f"reports within {reported[-1] - times[0]:.2f} s, all {len(times)} within {last - times[0]:.1f} s "
         f"({len(times) / max(last - times[0], 0.01):.0f} a second)"
     )
 

@@ -83,7 +83,9 @@ def test_a_hundred_clients_of_three_sites_get_exactly_what_each_user_and_address
         assert (sum(family), max(family) <= PER_USER) == (PER_ADDRESS, True), (site, family)
 
     assert rows(notifier, "SELECT source, user_id, count(*) FROM job_logs GROUP BY 1, 2") == accepted
-    sign_ins = "SELECT slug, user_key, count(*) FROM accounts_signin JOIN accounts_site s ON s.id = site_id GROUP BY 1, 2"
+    sign_ins = (
+        "SELECT slug, user_key, count(*) FROM accounts_signin JOIN accounts_site s ON s.id = site_id GROUP BY 1, 2"
+    )
     assert rows(notifier, sign_ins) == accepted, "a refused post leaves nothing behind"
     assert notifier.sql("SELECT count(*) FROM django_q_ormq") == [(accepted.total(),)]
     counted = (
