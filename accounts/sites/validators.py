@@ -9,7 +9,6 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from accounts.mail import brand
 from accounts.mail.addresses import deliverable
 from accounts.mail.sanitize import plain_text
 from jobs.core.errors import Permanent
@@ -19,7 +18,6 @@ SLUG = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z"
 COLOUR = r"^#[0-9A-Fa-f]{6}\Z"
 HOST = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z"
 LONGEST_NAME = 40  # characters of a site's name: a subject holds it
-LONGEST_SENDER = brand.LONGEST_SENDER
 LONGEST_URL = 500
 
 
@@ -68,9 +66,9 @@ def check_sender(value: str) -> None:
     """Check `Name <address>` or an address, whose domain must be one of SENDER_DOMAINS."""
     name, address = parseaddr(value)
     check_address(address)
-    if plain_text(name, LONGEST_SENDER) != name:
+    if plain_text(name, settings.MAX_FROM_NAME) != name:
         raise ValidationError(
-            _("The sender's name must have at most %(most)d visible characters.") % {"most": LONGEST_SENDER}
+            _("The sender's name must have at most %(most)d visible characters.") % {"most": settings.MAX_FROM_NAME}
         )
     domain = address.rpartition("@")[2].lower()
     if domain not in settings.SENDER_DOMAINS:

@@ -1,8 +1,8 @@
 """Applications of other sites: next-auth and better-auth in Next.js, and a Worker, against the real Notifier.
 
 Each signs a user in through an identity provider. Notifier counts all sign-ins for one user. The button in its email is
-pressed in Chromium, and the event that the worker then sends to the application ends the user's sessions. The packages come from the npm
-registry, so `make test-world` runs these tests.
+pressed in Chromium, and the event that the worker then sends to the application ends the user's sessions. The packages
+come from the npm registry, so `make test-world` runs these tests.
 """
 
 import json

@@ -18,7 +18,7 @@ def latest_mail(notifier: Site, brand: str, address: str, count: int) -> EmailMe
     """Return the last email in the name of a site to an address, when `count` of them have arrived."""
 
     def found() -> list[EmailMessage]:
-        return [mail for mail in notifier.mails() if mail["To"] == address and str(mail["From"]).startswith(brand)]
+        return [mail for mail in notifier.mails() if mail["To"] == address and brand in str(mail["Subject"])]
 
     return eventually(lambda: len(mails := found()) >= count and mails)[-1]
 
@@ -59,7 +59,7 @@ def press(browser: Browser, mail: EmailMessage, pictures: Path) -> str:
         page.wait_for_load_state()
         page.screenshot(path=pictures / "question.png", full_page=True)
         page.check("input[name=answer][value=not-me]")
-        page.click("main button[type=submit]")
+        page.click("main button.main")
         page.wait_for_load_state()
         page.screenshot(path=pictures / "answer.png", full_page=True)
         return page.inner_text("main")
