@@ -3,9 +3,12 @@
 import re
 from datetime import timedelta
 from email import message_from_bytes, policy
+from email.header import decode_header, make_header
+from email.utils import parseaddr
 from urllib.parse import urlsplit
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
 
@@ -139,3 +142,65 @@ def test_without_a_sender_of_the_sites_own_only_the_address_is_ours(mail_server)
 def test_the_emails_to_a_sites_support_are_jobs_of_that_site(mail_server):
     every_email(make_site(language="en"), mail_server)
     assert set(JobLog.objects.values_list("source", flat=True)) == {"shop"}
+
+
+def sent_notice(site, server):
+    """Post one sign-in, and return its notice as the mail server got it."""
+    assert post(Client(), notification(email=USER, jobId="1"), site.token).status_code == 202
+    run_due()
+    [mail] = server.mails
+    return message_from_bytes(mail.raw, policy=policy.default)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("name", name) for name in ("a\nb", "\u202eabc", "<x>", "x@y.mn", "https://x.mn", "a\ue000name\ue001")),
+        *(
+            ("url", f"https://{host}")
+            for host in ("a" * 64 + ".example", "a..b", ".example", 'a"<x>.example', "*", "-")
+        ),
+        *(("secure_url", url) for url in ("https://[::1%25eth0]/", "https://%41.example", f"https://{'a.' * 150}b")),
+        *(("sender", sender) for sender in ("<a@shop.example>, <b@shop.example>", "Shop\n <a@shop.example>")),
+        ("sender", "Шар <a@shop.example>\r\nBcc: x@y.mn"),
+        ("sender", '"Bank <b@bank.example>" <a@shop.example>'),
+        ("support_email", "a@b.example\nBcc: x@y.mn"),
+    ],
+)
+def test_a_value_that_would_break_or_falsify_an_email_is_refused(mail_server, field, value):
+    with pytest.raises(ValidationError):
+        make_site(**{field: value})
+
+
+@pytest.mark.parametrize("name", ['"""', 'a"b\\', "a,b;c", "=?utf-8?b?AAAA?=", "{{7*7}}", "%(site)s", "Б" * 40, "()"])
+def test_an_odd_name_is_the_name_of_the_sender_as_it_is_or_shorter(mail_server, name):
+    message = sent_notice(make_site(name=name, sender="", language="mn"), mail_server)
+    raw = message_from_bytes(mail_server.mails[0].raw, policy=policy.compat32)["From"]
+    shown, address = parseaddr(raw)
+    assert address == message["From"].addresses[0].addr_spec == "post@ourmail.example"
+    assert str(make_header(decode_header(shown))) in (re.sub(r'["\\]', "", name)[:22], name)
+    assert name in message["Subject"]
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..b", "a_b.example", "[::1]", "127.0.0.1"])
+def test_a_host_that_no_header_can_hold_stops_no_notice(mail_server, host):
+    site = make_site()
+    Site.objects.filter(pk=site.pk).update(url=f"https://{host}")  # as it was stored before hosts were checked
+    assert sent_notice(site, mail_server)["To"] == USER
+
+
+def test_a_site_that_is_deleted_while_its_jobs_wait_breaks_nothing(mail_server):
+    site = make_site()
+    endpoint_of("https://receiver.example/events")
+    for number in range(13):
+        body = notification(deviceId=f"{number}", email=USER, jobId=f"{number}", ipAddress=f"198.51.{number}.7")
+        assert post(Client(), body, site.token).status_code == 202
+    ApiKey.objects.all().delete()
+    site.delete()
+    digest.enqueue_digests()
+    run_due()
+    assert len(mail_server.mails) == 12, "what was accepted is sent: 1 notice, 10 alerts and 1 summary"
+    last = message_from_bytes(mail_server.mails[-1].raw, policy=policy.default)
+    link = re.search(r"https://\S+/not-me/\S+", last.get_body(("plain",)).get_content())[0]
+    assert Client().get(urlsplit(link).path).status_code == 404
+    assert not JobLog.objects.exclude(status__in=["completed", "discarded"]).exists()
