@@ -83,6 +83,7 @@ EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", 10, validate=check.at_least(1))
 EMAIL_FALLBACK: dict[str, Any] = env.mail_server("EMAIL_FALLBACK_URL", "") or {}
 EMAIL_EHLO_NAME = env.str("EMAIL_EHLO_NAME", "", validate=check.is_ehlo_name_if_given)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", demo("Yellow Books <no-reply@example.mn>"), validate=check.is_sender)
+MAX_FROM_NAME = check.MAX_FROM_NAME
 SENDER_DOMAINS: list[str] = env.list("SENDER_DOMAINS", [], validate=check.are_domains)  # other than its own
 GEOIP_PATH = env.str("GEOIP_PATH", "", validate=check.is_file_if_given)
 

@@ -61,6 +61,11 @@ def is_public(address: str) -> bool:
     return ip in PUBLIC_IPV6 and not any(ip in network for network in REFUSED_IPV6)
 
 
+def allowed_schemes() -> tuple[str, ...]:
+    """Return the schemes that a URL may have now: https, and http by the settings."""
+    return ("https", "http") if settings.DEBUG or settings.EVENT_ALLOW_PRIVATE else ("https",)
+
+
 def resolve(host: str, port: int, seconds: float) -> list[Target]:
     """Return the checked addresses of a host. Raise Refused when none is public, OSError when it is not found.
 
@@ -96,8 +101,7 @@ def check_url(value: str) -> None:
     parts = _split(value)
     if parts is None or not re.fullmatch(VISIBLE, value) or "\\" in value:
         raise ValidationError(_("Write a URL like https://shop.example/events, in ASCII."))
-    schemes = ("https", "http") if settings.DEBUG or settings.EVENT_ALLOW_PRIVATE else ("https",)
-    if parts.scheme not in schemes:
+    if parts.scheme not in allowed_schemes():
         raise ValidationError(_("The URL must begin with https://."))
     if "@" in parts.netloc:
         raise ValidationError(_("The URL must not have a user name or a password."))

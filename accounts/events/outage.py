@@ -96,5 +96,6 @@ def _turn_off(endpoint: EventEndpoint, *, gone: bool) -> None:
         site = endpoint.site
         if site.support_email:
             language = site.language or settings.LANGUAGE_CODE
-            enqueue_mail("events_off", site.support_email, None, locale=language, receiver=endpoint.host)
+            more = {"site": site.brand.stored, "locale": language, "receiver": endpoint.host}
+            enqueue_mail("events_off", site.support_email, None, source=site.slug, **more)
     log.warning("event endpoint turned off", endpoint=endpoint.pk, reason=str(OffReason.FAILING))

@@ -61,6 +61,8 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> Response:
 def _connect(parts: SplitResult, deadline: float) -> socket.socket:
     """Return a connection to the first address that accepts one."""
     host = parts.hostname or ""
+    if parts.scheme not in guard.allowed_schemes():
+        raise guard.Refused("the URL does not begin with https://")
     targets = guard.resolve(host, parts.port or guard.PORTS[parts.scheme], _left(deadline))
     for number, target in enumerate(targets, start=1):
         plain = socket.socket(target.family, socket.SOCK_STREAM)

@@ -7,8 +7,6 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-LONGEST_SENDER = 22  # characters of the sender's name: more is cut by mailboxes on telephones
-
 
 @dataclass(frozen=True)
 class Brand:
@@ -55,7 +53,7 @@ class Brand:
     @staticmethod
     def default_sender(name: str) -> str:
         """Return the sender of a site that has none: its name, and the address of DEFAULT_FROM_EMAIL."""
-        shown = name[:LONGEST_SENDER].rstrip().replace('"', "").replace("\\", "")
+        shown = name[: settings.MAX_FROM_NAME].rstrip().replace('"', "").replace("\\", "")
         return f'"{shown}" <{parseaddr(settings.DEFAULT_FROM_EMAIL)[1]}>'
 
     @property

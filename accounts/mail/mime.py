@@ -214,9 +214,15 @@ def _base64(words: str) -> bytes:
 
 @lru_cache(maxsize=256)
 def site_domain(site_url: str) -> str:
-    """Return the host of an address as mail names it: in punycode, an IPv6 address in brackets."""
+    """Return the host of an address as mail names it: in punycode, an IPv6 address in brackets.
+
+    A host that punycode cannot hold, of a site that was stored unchecked, is returned as it is.
+    """
     host = urlsplit(site_url).hostname or "localhost"
-    return f"[{host}]" if ":" in host else punycode(host)
+    try:
+        return f"[{host}]" if ":" in host else punycode(host)
+    except UnicodeError:
+        return host.encode("ascii", "replace").decode()
 
 
 def _ascii_url(url: str) -> str:

@@ -43,13 +43,14 @@ URGENT_TYPE = "dispute-mail"  # no hourly limit, which others could use up
 PER_HOUR = 10
 
 
-def enqueue_mail(kind: str, address: str, person: User | None, **more: str) -> bool:
+def enqueue_mail(kind: str, address: str, person: User | None, *, source: str = THIS_SITE, **more: Any) -> bool:
     """Enqueue an email to `address`, in the language of the user that it is about, if any.
 
+    source: as in `enqueue_as`.
     Return False over the hourly limit: nothing is sent, and the links that were already emailed stay valid.
     """
     try:
-        enqueue_as(JOB_TYPE, kind, address, person, str(uuid.uuid4()), more)
+        enqueue_as(JOB_TYPE, kind, address, person, str(uuid.uuid4()), more, source=source)
     except RateLimited:
         return False
     return True
@@ -196,8 +197,8 @@ def _no_link(_person: User | None, _payload: dict[str, Any]) -> str:
     return ""
 
 
-def _events_link(_person: User | None, _payload: dict[str, Any]) -> str:
-    return _site("api:openapi-view")
+def _events_link(_person: User | None, payload: dict[str, Any]) -> str:
+    return Brand.of_payload(payload).link_base + reverse("api:openapi-view")
 
 
 LINKS = {

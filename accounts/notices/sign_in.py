@@ -78,8 +78,8 @@ def enqueue_for_site(notice: SignInNotice, *, job_id: str, source: str, per_hour
     Raise what `jobs.queue.enqueue.enqueue` raises, and IntegrityError when the job id is being used at the same time.
     """
     job = notice.new_job(job_id, source)
-    routine = Limits(per_hour, "email", settings.SIGNIN_EMAILS_PER_ADDRESS) if per_hour else None
-    [refused] = enqueue_jobs([job], Limits(ALERTS_PER_HOUR) if job.lane == Lane.ALERT else routine)
+    of_user = ALERTS_PER_HOUR if job.lane == Lane.ALERT else per_hour or settings.SIGNIN_EMAILS_PER_HOUR
+    [refused] = enqueue_jobs([job], Limits(of_user, "email", settings.SIGNIN_EMAILS_PER_ADDRESS))
     if refused:
         raise refused
     return job

@@ -9,7 +9,6 @@ never vouch for anything.
 import hashlib
 import secrets
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.core import signing
@@ -21,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.credentials import UNDO_DAYS
 from accounts.mail import user_agents
 from accounts.secrecy.hashes import keyed_hashes
+from accounts.sign_in.event import NULL
 from accounts.user import User
 from jobs.core import sql
 
@@ -43,9 +43,6 @@ ON CONFLICT (site_id, user_key, secret, browser, system) WHERE site_id IS NOT NU
 DO UPDATE SET last_at = excluded.last_at
 """
 UPDATE_DEVICE = "UPDATE accounts_device SET last_at = %s WHERE id = %s"
-
-
-NULL: dict[str, Any] = {"null": True}  # as in accounts.sign_in.event
 
 
 class Device(models.Model):

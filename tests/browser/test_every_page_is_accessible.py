@@ -188,7 +188,7 @@ def test_the_pages_of_sites_and_their_keys(page, site):
     complaints = listen(page)
     page.goto("/accounts/login/")
     sign_in(page, PASSWORD)
-    paths = (f"site/{shop}/change/", "site/add/", "site/", "apikey/")
+    paths = (f"site/{shop}/change/", "site/add/", "site/", "apikey/", "apikey/add/", "eventendpoint/add/")
     for path in (*(f"/admin/accounts/{path}" for path in paths), f"/developers/?key={key}"):
         page.goto(path)
         examine(page, path)

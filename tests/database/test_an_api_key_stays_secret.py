@@ -1,6 +1,6 @@
 """A key is shown once and is nowhere afterwards; a client with none, a wrong one or too small a one is refused."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -175,13 +175,14 @@ def test_the_admin_shows_a_new_key_once_and_revokes_it(client):
     operator.user_permissions.set(Permission.objects.filter(codename__in=named))
     client.force_login(operator)
     site = Site.objects.make("shop", who="tests")
-    form = {"site": site.pk, "name": "shop-2026", "scopes": ["read"], "expires_at_0": "", "expires_at_1": ""}
+    form = {"site": site.pk, "name": "shop-2026", "scopes": ["read"], "expires_at": "2036-03-01T12:00"}
     page = client.post("/admin/accounts/apikey/add/", form)
     assert page.status_code == 200, page
     assert "no-store" in page["Cache-Control"]
     token = page.context["key"].token
     assert token in page.content.decode()
     key = ApiKey.objects.get()
+    assert key.expires_at == datetime(2036, 3, 1, 4, tzinfo=UTC), "noon in Ulaanbaatar"
     secret = token[16:]
     for path in ("/admin/accounts/apikey/", f"/admin/accounts/apikey/{key.pk}/change/"):
         assert secret not in client.get(path).content.decode()

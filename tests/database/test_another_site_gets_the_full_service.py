@@ -385,3 +385,19 @@ def test_a_read_waits_for_the_end_and_only_one_of_a_process_does(shop):
         assert {one.result() for one in reads} == {"enqueued", "discarded"}
     for wrong in ("21", "-1", "x"):
         assert Client().get(f"/api/jobs/a?wait={wrong}", headers=headers).status_code == 400
+
+
+def test_alerts_of_many_users_to_one_address_above_its_limit_are_in_summaries(shop, settings):
+    """A client, or a thief of its key, gives each user a past with an address of its own, then the victim's address."""
+    cap = settings.SIGNIN_EMAILS_PER_ADDRESS
+    for number in range(cap + 5):
+        accepted(shop, userId=f"{number}", email=f"{number}@example.mn", jobId=f"a{number}")
+    alerts = [
+        accepted(shop, userId=f"{number}", deviceId="new", ipAddress="198.51.100.7", jobId=f"b{number}")["status"]
+        for number in range(cap + 5)
+    ]
+    assert alerts == ["enqueued"] * cap + ["discarded"] * 5
+    assert DigestEntry.objects.filter(address="bat@example.mn").count() == 5
+    digest.enqueue_digests()
+    assert JobLog.objects.filter(job_type="signin-summary").count() == 1, "one summary an hour to an address"
+    assert DigestEntry.objects.filter(due_at__gt=timezone.now() + timedelta(minutes=50)).count() == 4, "and none lost"

@@ -4,17 +4,18 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 import uuid
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.support import dispute_page
 from tests.support.django_project import (
     CLIENT,
     EMAIL,
@@ -29,7 +30,7 @@ from tests.support.machine import eventually
 from tests.support.site import Site
 
 pytestmark = pytest.mark.timeout(300)
-SECRET = "whsec_" + base64.b64encode(os.urandom(32)).decode()
+EVENTS = "/notifier/events/"
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0"
 SAFARI = "Mozilla/5.0 (Macintosh; Intel Mac OS X 14_5) AppleWebKit/605.1 (KHTML, like Gecko) Version/17.5 Safari/605.1"
@@ -38,8 +39,8 @@ WORLD = [("python3.10", "Django>=4.2,<5"), ("python3.12", "Django>=6,<7")]
 
 @pytest.fixture(scope="module")
 def site():
-    with Site() as running:
-        running.start("web")
+    with Site(EVENT_ALLOW_PRIVATE="1") as running:
+        running.start("mail", "web", "worker")
         yield running
 
 
@@ -54,10 +55,22 @@ def python(tmp_path_factory, wheel) -> Path:
 
 
 def project(python: Path, folder: Path, site: Site, *, custom_user: bool) -> DjangoProject:
-    """Make a project that is a site of its own at Notifier, named like its last folder."""
-    key = site.manage("create_api_key", folder.name, "--scope", "enqueue").split()[-1]
-    secrets = {"NOTIFIER_KEY": key, "NOTIFIER_EVENT_SECRET": SECRET}
-    return DjangoProject(python, folder, notifier=site.url, custom_user=custom_user, **secrets)
+    """Make a project that is a site of its own at Notifier, named like its last folder, with an event endpoint."""
+    name = folder.name
+    site.manage("create_site", name, "--name", name, "--language", "en")
+    scopes = ("--scope", "enqueue", "--scope", "admin")
+    key = site.manage("create_api_key", name, "--site", name, *scopes).split()[-1]
+    made = DjangoProject(python, folder, notifier=site.url, custom_user=custom_user, NOTIFIER_KEY=key)
+    made.environment["NOTIFIER_EVENT_SECRET"] = create_endpoint(site, key, f"{Visitor(made).url}{EVENTS}")
+    return made
+
+
+def create_endpoint(site: Site, key: str, url: str) -> str:
+    """Create an event endpoint over the API, as the developer of a site does, and return its secret."""
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    body = json.dumps({"url": url, "types": ["sign_in.disputed"]}).encode()
+    with urllib.request.urlopen(urllib.request.Request(f"{site.url}/api/event-endpoints", body, headers)) as created:
+        return str(json.loads(created.read())["secret"])
 
 
 def interpreter(name: str) -> Path | str:
@@ -77,21 +90,22 @@ def notices(site: Site, shop: DjangoProject) -> list[tuple[str, bool, bool]]:
     return [(user_id, EMAIL in json.dumps(payload), new_device) for user_id, payload, new_device in rows]
 
 
-def dispute(visitor: Visitor, user_id: str, secret: str = SECRET) -> int:
-    """Post the event as docs/events.md describes it. Return the status."""
+def send_unsigned(visitor: Visitor, user_id: str) -> int:
+    """Post the event as docs/events.md describes it, signed with another secret. Return the status."""
     now, event_id = int(time.time()), f"evt_{uuid.uuid4().hex}"
     date = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
     sign_in = {"timestamp": date, "provider": "password", "browser": "", "system": "", "newDevice": True, "signals": []}
     data = {"jobId": "signin-1", "userId": user_id, "disputedAt": date, "signIn": sign_in}
     body = json.dumps({"type": "sign_in.disputed", "timestamp": date, "data": data}).encode()
-    digest = hmac.new(base64.b64decode(secret[6:]), f"{event_id}.{now}.".encode() + body, hashlib.sha256).digest()
+    digest = hmac.new(b"another secret", f"{event_id}.{now}.".encode() + body, hashlib.sha256).digest()
     headers = {"webhook-id": event_id, "webhook-timestamp": str(now), "Content-Type": "application/json"}
     headers["webhook-signature"] = "v1," + base64.b64encode(digest).decode()
-    return visitor.send("/notifier/events/", body, **headers)
+    return visitor.send(EVENTS, body, **headers)
 
 
 def walk(shop: DjangoProject, site: Site) -> str:
-    """Sign in with two browsers, see the notices, dispute, and see both sessions end. Return the user's id."""
+    """Sign in with two browsers, press the button in an email, and see both sessions end. Return the user's id."""
+    name = shop.folder.name
     with shop:
         first, second = Visitor(shop, CHROME), Visitor(shop, SAFARI)
         first.sign_in()
@@ -103,10 +117,12 @@ def walk(shop: DjangoProject, site: Site) -> str:
         eventually(lambda: len(notices(site, shop)) == 3)
         user_id = notices(site, shop)[0][0]
         assert notices(site, shop) == [(user_id, True, False), (user_id, True, False), (user_id, True, True)]
-        assert dispute(Visitor(shop), user_id, "whsec_" + "A" * 44) == 400
+        assert send_unsigned(Visitor(shop), user_id) == 400
+        mail = dispute_page.latest_mail(site, name, EMAIL, 3)
         assert first.is_signed_in()
         assert second.is_signed_in()
-        assert dispute(Visitor(shop), user_id) == 204
+        assert f"{name} has been notified" in dispute_page.post_form(dispute_page.link_in(mail))
+        dispute_page.delivered(site, name)
         assert not first.is_signed_in()
         assert not second.is_signed_in()
         first.sign_in()

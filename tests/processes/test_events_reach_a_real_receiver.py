@@ -88,7 +88,21 @@ def outage(site, receiver, count, seconds):
     assert reports[-1] < total / 2, "reports of users come first"
     [endpoint] = call(site, "GET", "/api/event-endpoints")["items"]
     assert endpoint["state"] == "on"
-    return dict(site.sql("SELECT status_code, count(*) FROM accounts_eventdelivery GROUP BY 1"))
+    history = dict(site.sql("SELECT status_code, count(*) FROM accounts_eventdelivery GROUP BY 1"))
+    print(figures(receiver, history))  # noqa: T201
+    return history
+
+
+def figures(receiver, history):
+    """How long the outage was and what followed it, in words."""
+    first, *_, last = (one.at for one in receiver.requests)
+    times = [one.at for one in receiver.accepted]
+    reported = [one.at for one in receiver.accepted if one.body["type"] == "sign_in.disputed"]
+    return (
+        f"{history[503]} requests failed in {times[0] - first:.1f} s; then the first event arrived, the {REPORTS} "
+        f"reports within {reported[-1] - times[0]:.2f} s, all {len(times)} within {last - times[0]:.1f} s "
+        f"({len(times) / max(last - times[0], 0.01):.0f} a second)"
+    )
 
 
 def test_a_receiver_that_fails_for_a_while_gets_every_event_once_and_reports_first(site, receiver):

@@ -18,7 +18,6 @@ from typing import Self
 
 from tests.support.machine import eventually
 from tests.support.npm import CLIENT, QUIET, npm
-from tests.support.ports import free_port
 from tests.support.postgres import die_with_parent
 from tests.support.site import ROOT
 
@@ -43,8 +42,7 @@ class Application:
         self.url, self.port = f"http://localhost:{port}", port
         self.command, self.folder = command, folder
         self.environment = {**os.environ, "NO_COLOR": "1", "NEXT_TELEMETRY_DISABLED": "1", **environment}
-        self.secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-        self.environment["NOTIFIER_EVENTS_SECRET"] = self.secret
+        self.secret = self.environment["NOTIFIER_EVENTS_SECRET"]
         self.output = folder / f"output-{port}.txt"
 
     def __enter__(self) -> Self:
@@ -71,7 +69,7 @@ class Application:
         return self.output.read_text(errors="replace")
 
     def send(self, path: str, kind: str, data: dict[str, object], *, secret: str = "") -> int:
-        """Post an event as Notifier does, and return the status of the response."""
+        """Post an event as Notifier does, by default with the secret; return the status of the response."""
         body = json.dumps({"type": kind, "timestamp": "2026-03-01T02:00:00Z", "data": data})
         event, now = f"evt_{secrets.token_hex(16)}", str(int(time.time()))
         key = base64.b64decode((secret or self.secret).removeprefix("whsec_"))
@@ -106,9 +104,9 @@ def next_application(folder: Path, name: str, port: int, **environment: str) -> 
     return Application(command, folder, port, **environment)
 
 
-def worker_application(folder: Path, **environment: str) -> Application:
+def worker_application(folder: Path, port: int, **environment: str) -> Application:
     """Return the Worker of tests/apps/worker with the client's modules, not started."""
-    port, here = free_port(), folder / "worker"
+    here = folder / "worker"
     shutil.copytree(folder / "node_modules/@yellowbooks/notifier/dist/esm", here / "dist")
     config = here / "config.capnp"
     config.write_text(config.read_text().replace("127.0.0.1:PORT", f"127.0.0.1:{port}"))

@@ -4,6 +4,7 @@ import socket
 import time
 
 import pytest
+from django import conf
 from django.core.exceptions import ValidationError
 
 from accounts.events import guard, request
@@ -98,9 +99,20 @@ def test_http_and_private_hosts_need_a_setting(settings):
         guard.check_url("http://127.0.0.1:3000/events")
 
 
+def test_a_url_with_http_that_was_stored_under_other_settings_gets_no_connection(settings):
+    with Receiver() as receiver:
+        settings.EVENT_ALLOW_PRIVATE = True
+        request.post(receiver.url, b"{}", {"webhook-id": "evt_1"})
+        settings.EVENT_ALLOW_PRIVATE = False
+        with pytest.raises(request.Failed, match="https://"):
+            request.post(receiver.url, b"{}", {"webhook-id": "evt_2"})
+        assert [one.id for one in receiver.requests] == ["evt_1"]
+
+
 def names(monkeypatch, *answers):
     """Lets every name have these addresses, one list for each time that it is asked for; how often it was."""
     asked = []
+    monkeypatch.setattr(conf.settings, "DEBUG", True)  # allows http, and no private address
 
     def look_up(host, port, **_):
         asked.append(host)

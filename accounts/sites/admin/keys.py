@@ -23,6 +23,12 @@ class ApiKeyForm(forms.ModelForm):
     """The form of a new key."""
 
     scopes = forms.MultipleChoiceField(label=_("Scopes"), choices=Scope, widget=forms.CheckboxSelectMultiple)
+    expires_at = forms.DateTimeField(
+        label=_("Expires"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        help_text=_("Leave it empty for a key that never expires."),
+    )
 
     class Meta:
         model = ApiKey
@@ -30,7 +36,6 @@ class ApiKeyForm(forms.ModelForm):
         help_texts = {
             "site": _("The site whose users get the notices. The keys of a site see the same jobs."),
             "name": _("A label for this list and for the audit, for example “shop-2026”."),
-            "expires_at": _("Leave it empty for a key that never expires."),
         }
 
     def __init__(self, *args: Any, **options: Any) -> None:
