@@ -10,7 +10,11 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         from jobs import checks  # noqa: F401  (registers the system checks)
+        from jobs.alerts import database_rule, queue_rules, readings, rules
         from jobs.cluster import clusters
         from jobs.core import job_types
 
         job_types.register_sweep(clusters.delete_old, clusters.old_clusters)
+        readings.register_source(queue_rules.read_queue)
+        readings.register_source(clusters.read_clusters)
+        rules.register(database_rule.DATABASE_AWAY, *queue_rules.RULES)

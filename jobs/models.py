@@ -1,5 +1,7 @@
 """Every model of this app."""
 
+from jobs.alerts.readings import AlertSample
+from jobs.alerts.states import AlertState
 from jobs.cluster.clusters import Cluster
 from jobs.core.attempts import JobAttempt
 from jobs.core.audit import AuditEntry
@@ -13,6 +15,8 @@ from jobs.queue.bulk_replay import BulkReplay
 from jobs.stats.minutes import Minute
 
 __all__ = [
+    "AlertSample",
+    "AlertState",
     "AuditEntry",
     "BulkReplay",
     "Cluster",
