@@ -13,6 +13,8 @@ from django.db.models import Count as CountRows
 from django.db.models.functions import Now
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from accounts.alerts.mail_rules import disk_free
+from accounts.events.endpoint import EventEndpoint
 from accounts.mail.providers.configured import configured
 from jobs.cluster import clusters
 from jobs.core import counters, pauses, sql
@@ -61,7 +63,8 @@ class Collector:
             if own:
                 sql.read_one_snapshot()
             sums, waiting = counters.read(), _waiting()
-            return [*_sums(sums), *_histograms(sums), *_combined(sums, waiting), *_queue(), *_types(), *_clusters()]
+            queue = [*_queue(), *_types(), *_clusters(), *_outside()]
+            return [*_sums(sums), *_histograms(sums), *_combined(sums, waiting), *queue]
 
 
 def _waiting() -> dict[str, int]:
@@ -171,6 +174,13 @@ def _types() -> Iterator[Metric]:
     for each in configured():
         provider.add_metric([each.name], int(each.name in out_of_use))
     yield provider
+
+
+def _outside() -> Iterator[Metric]:
+    off = EventEndpoint.objects.just_turned_off().count()
+    text = "Event endpoints that were turned off automatically within a day."
+    yield GaugeMetricFamily("notifier_event_endpoints_off", text, value=off)
+    yield GaugeMetricFamily("notifier_disk_free_bytes", "Free bytes of the disk of VAR_DIR.", value=disk_free())
 
 
 def _clusters() -> Iterator[Metric]:
