@@ -24,7 +24,7 @@ def alerts(receiver: Receiver, name: str, state: str) -> list[dict]:
 
 
 def subjects(smtp: SmtpServer) -> list[str]:
-    return [str(make_header(decode_header(mail.message()["Subject"]))) for mail in smtp.mails()]
+    return [str(make_header(decode_header(mail.message["Subject"]))) for mail in smtp.mails()]
 
 
 def wait_for(what, label: str) -> None:
