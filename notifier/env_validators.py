@@ -146,7 +146,7 @@ def are_addresses(value: list[str]) -> None:
 
 
 def is_url_if_given(value: str) -> None:
-    """Require an http or https URL without a user name, or nothing. The message does not repeat it: it may be secret."""
+    """Require an http or https URL without a user name, or nothing. The message does not repeat it."""
     try:
         parts = urlsplit(value)
         valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and "@" not in parts.netloc

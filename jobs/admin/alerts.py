@@ -84,7 +84,9 @@ class AlertStateAdmin(ReadOnlyAdmin):
         try:
             channel.send(Alert(None, AlertNotice.FIRING, now, now))
         except NotSent as failed:
-            messages.error(request, _("%(channel)s did not take it: %(why)s") % {"channel": channel.name, "why": failed})
+            messages.error(
+                request, _("%(channel)s did not take it: %(why)s") % {"channel": channel.name, "why": failed}
+            )
         else:
             messages.success(request, _("%(channel)s took the test alert.") % {"channel": channel.name})
         return HttpResponseRedirect(reverse(PAGE))

@@ -35,10 +35,13 @@ class Alert:
 class Channel(Protocol):
     """One way to one receiver."""
 
-    name: str
-    """Short, stored and logged; no address."""
-    label: str
-    """For operators; no full address."""
+    @property
+    def name(self) -> str:
+        """Short, stored and logged; no address."""
+
+    @property
+    def label(self) -> str:
+        """For operators; no full address."""
 
     def send(self, alert: Alert) -> None:
         """Send an alert within a bounded time, without the database. Raise NotSent."""

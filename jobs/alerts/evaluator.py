@@ -1,4 +1,4 @@
-"""One evaluation of every rule: new states, then the notices that are owed, then the heartbeat."""
+"""One evaluation of every rule: new states, then the notices that are due, then the heartbeat."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -38,7 +38,7 @@ def evaluate(readings: Readings | None = None) -> None:
 
 
 def send_notices(network: Network = nullcontext) -> None:
-    """Send the notices that are owed. Those that a channel does not take are tried again a minute later."""
+    """Send the notices that are due. Those that a channel does not take are tried again a minute later."""
     for state in AlertState.objects.unsent().order_by("noticed_at"):
         rule = rules.get_or_none(state.name)
         if rule and state.take():
@@ -65,7 +65,7 @@ def _is_sent(channel: Channel, alert: Alert) -> bool:
 
 
 def send_heartbeat(network: Network = nullcontext) -> None:
-    """Report that all is well, once a minute, unless a rule fires that wakes somebody."""
+    """Report that all is well, once a minute, unless a rule of severity PAGE fires."""
     urgent = [rule.name for rule in rules.all_rules() if rule.severity == PAGE]
     if AlertState.objects.firing().filter(name__in=urgent).exists():
         return

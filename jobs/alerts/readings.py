@@ -78,7 +78,9 @@ def read() -> Readings:
     for source in _sources:
         gauges |= source()
     counts = _counts()
-    restarts = {("restarts", label): value for (name, label), value in gauges.items() if name.endswith("_restarts")}
+    restarts: dict[Key, float] = {
+        ("restarts", label): value for (name, label), value in gauges.items() if name.endswith("_restarts")
+    }
     counts |= restarts
     now = sql.now()
     rows = AlertSample.objects.filter(at__gt=now - KEPT).order_by("at").values_list("at", "values")

@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs.alerts.readings import Readings
 
-PAGE, TICKET = "page", "ticket"  # wake somebody; can wait until morning
+PAGE, TICKET = "page", "ticket"  # wakes an operator; can wait until morning
 
 
 @dataclass(frozen=True)

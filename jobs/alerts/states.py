@@ -1,6 +1,6 @@
 """The state of each alert rule: one row, so that many processes, hosts and restarts send each alert once.
 
-Every move is one conditional UPDATE, so of two evaluators one makes it, and that one owes the notice to each channel.
+Every move is one conditional UPDATE: of two evaluators one makes it, and makes the notice due for each channel.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class AlertStateQuerySet(models.QuerySet["AlertState"]):
         mine.exclude(subject=subject).update(subject=subject)
         old = Q(pending_since__lte=Now() - timedelta(seconds=hold_seconds))
         fires = mine.filter(old, firing_since=None)
-        return bool(fires.update(firing_since=Now(), cleared_at=None, **_owed(AlertNotice.FIRING, channels)))
+        return bool(fires.update(firing_since=Now(), cleared_at=None, **_due(AlertNotice.FIRING, channels)))
 
     def clear(self, name: str, channels: Sequence[str]) -> bool:
         """Record that the condition does not hold; True when the rule stops firing."""
@@ -45,19 +45,19 @@ class AlertStateQuerySet(models.QuerySet["AlertState"]):
             return False
         firing = mine.filter(firing_since__isnull=False)
         values = {"pending_since": None, "fired_at": models.F("firing_since"), "firing_since": None}
-        return bool(firing.update(**values, cleared_at=Now(), **_owed(AlertNotice.CLEARED, channels)))
+        return bool(firing.update(**values, cleared_at=Now(), **_due(AlertNotice.CLEARED, channels)))
 
     def remind(self, channels: Sequence[str]) -> int:
-        """Owe a reminder of the rules that have fired for a day since the last notice; return how many."""
+        """Make a reminder due for the rules that have fired for a day since the last notice; return how many."""
         late = self.filter(firing_since__isnull=False, noticed_at__lt=Now() - REMIND_AFTER)
-        return late.update(**_owed(AlertNotice.REMINDER, channels))
+        return late.update(**_due(AlertNotice.REMINDER, channels))
 
     def forget_unknown(self, names: Sequence[str]) -> None:
         """Delete the rows of rules that this version does not have."""
         self.exclude(name__in=names).delete()
 
     def unsent(self) -> Self:
-        """Return the rows that owe a notice which no evaluator is sending."""
+        """Return the rows with a notice to send which no evaluator is sending."""
         free = Q(taken_at=None) | Q(taken_at__lt=Now() - SENDING)
         return self.exclude(unsent=[]).filter(free)
 
@@ -108,5 +108,5 @@ class AlertState(models.Model):
         same.update(unsent=unsent)
 
 
-def _owed(notice: AlertNotice, channels: Sequence[str]) -> dict[str, object]:
+def _due(notice: AlertNotice, channels: Sequence[str]) -> dict[str, object]:
     return {"notice": notice, "noticed_at": Now(), "unsent": list(channels), "taken_at": None}

@@ -11,7 +11,9 @@ from jobs.alerts.readings import Readings
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 
 
-def readings(gauges: dict[Any, float] | None = None, counts: Any = None, before: Any = None, minutes: int = 4) -> Readings:
+def readings(
+    gauges: dict[Any, float] | None = None, counts: Any = None, before: Any = None, minutes: int = 4
+) -> Readings:
     """What a rule reads: gauges by metric or (metric, label), and counts that had other values minutes ago."""
     named = {(key, "") if isinstance(key, str) else key: value for key, value in (gauges or {}).items()}
     history = [] if before is None else [(NOW - timedelta(minutes=minutes), before)]
