@@ -12,7 +12,7 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         """Register the job types, the maintenance tasks and the receivers, once the models are loaded."""
         from accounts import credentials, privacy, signals
-        from accounts.alerts import channels, mail_rules
+        from accounts.alerts.registration import register_alerts
         from accounts.changes import leaving, proof
         from accounts.credentials import github
         from accounts.events import job_type as events
@@ -25,8 +25,6 @@ class AccountsConfig(AppConfig):
         from accounts.sign_in import disputes, outbox
         from accounts.sites import disputes as site_disputes
         from accounts.sites import outcomes, site
-        from jobs.alerts import channels as alert_channels
-        from jobs.alerts import readings, rules
         from jobs.core.job_types import on_settled, register_pruner, register_sweep
 
         job_types.register_job_types()
@@ -45,10 +43,7 @@ class AccountsConfig(AppConfig):
         register_sweep(outage.wake_all, outage.waking)
         register_sweep(replay.replay_rest, replay.replaying)
         register_pruner(privacy.prune)
-        readings.register_source(mail_rules.read_mail)
-        rules.register(*mail_rules.RULES)
-        alert_channels.register_channels(channels.channels_of_settings)
-        alert_channels.register_ping(channels.ping_heartbeat, channels.heartbeat_is_on)
+        register_alerts()
         credentials.register_assessor(proof.assess)
         github.register_github()
         receivers.connect()

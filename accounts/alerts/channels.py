@@ -18,7 +18,7 @@ from accounts.secrecy.hashes import keyed_hashes
 from jobs.alerts.channels import Alert, Channel, NotSent
 from jobs.core.errors import JobError
 
-SALT = "accounts.alerts.webhook"
+SALT = "alert webhook"
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,25 @@ class DatabaseWatch:
         return None
 
 
+class OutageNotices:
+    """Sends what is due about the database, and repeats it to channels that failed."""
+
+    def __init__(self, database: DatabaseWatch) -> None:
+        self._database = database
+        self._notice: Alert | None = None
+        self._unsent: list[str] = []
+        self._tried = 0.0
+
+    def send(self) -> None:
+        """Send what is due now, if anything. Called every few seconds."""
+        if due := self._database.due():
+            log.error("database", notice=str(due.notice))
+            self._notice, self._unsent = due, [channel.name for channel in channels.configured()]
+            self._tried = 0.0
+        if self._notice and self._unsent and time.monotonic() - self._tried >= RETRY_SECONDS:
+            self._unsent, self._tried = evaluator.send(self._notice, self._unsent), time.monotonic()
+
+
 class AlertService:
     """The evaluation of the rules in this process.
 
@@ -89,7 +108,7 @@ class AlertService:
         """Start the threads; False when the settings name no receiver of alerts."""
         if not channels.any_configured():
             return False
-        for loop, seconds in ((self._evaluate, EVERY_SECONDS), (self._watch_database(), LOOK_SECONDS)):
+        for loop, seconds in ((self._evaluate, EVERY_SECONDS), (OutageNotices(self.database).send, LOOK_SECONDS)):
             threading.Thread(target=_repeat, args=(stop, loop, seconds), name="alerts", daemon=True).start()
         return True
 
@@ -103,22 +122,6 @@ class AlertService:
                     evaluator.send_heartbeat(self.database.not_asking)
         finally:
             connection.close()
-
-    def _watch_database(self) -> Callable[[], None]:
-        """Return a function that sends what is due about the database, and repeats it to channels that failed."""
-        unsent: list[str] = []
-        sent: Alert | None = None
-        tried = 0.0
-
-        def look() -> None:
-            nonlocal unsent, sent, tried
-            if due := self.database.due():
-                log.error("database", notice=str(due.notice))
-                unsent, sent, tried = [channel.name for channel in channels.configured()], due, 0.0
-            if sent and unsent and time.monotonic() - tried >= RETRY_SECONDS:
-                unsent, tried = evaluator.send(sent, unsent), time.monotonic()
-
-        return look
 
 
 def _repeat(stop: threading.Event, work: Callable[[], None], seconds: float) -> None:

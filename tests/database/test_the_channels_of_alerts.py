@@ -1,9 +1,9 @@
-"""The channels of alerts: a real mail server, a real receiver, the page that tests them, and a database that is away."""
+"""The channels of alerts: a real mail server, a real receiver, the page that tests them, a database that is away."""
 
 import base64
 import hmac
 import threading
-import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -16,7 +16,7 @@ from accounts.alerts.words import describe
 from jobs.alerts import channels, evaluator, rules, service
 from jobs.alerts.channels import Alert, NotSent
 from jobs.alerts.database_rule import DATABASE_AWAY
-from jobs.alerts.service import AlertService, DatabaseWatch
+from jobs.alerts.service import AlertService, DatabaseWatch, OutageNotices
 from jobs.alerts.states import AlertNotice, AlertState
 from jobs.core.audit import AuditEntry
 from jobs.core.job import JobLog
@@ -252,9 +252,10 @@ def test_a_database_that_is_silent_counts_as_away_and_a_slow_mail_server_does_no
 
 def test_the_notice_of_an_outage_is_repeated_to_a_channel_that_failed(settings, receiver, monkeypatch):
     settings.ALERT_WEBHOOK = receiver.url
-    running = AlertService(lambda: 20.0)
-    look = running._watch_database()
-    running.database._failing_since = time.monotonic() - 61
+    monkeypatch.setattr(service, "DATABASE_AWAY", replace(DATABASE_AWAY, hold_seconds=0))
+    watch = DatabaseWatch()
+    away(watch)
+    look = OutageNotices(watch).send
     receiver.answer = (500, b"")
     look()
     look()
