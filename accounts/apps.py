@@ -12,6 +12,7 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         """Register the job types, the maintenance tasks and the receivers, once the models are loaded."""
         from accounts import credentials, privacy, signals
+        from accounts.alerts.registration import register_alerts
         from accounts.changes import leaving, proof
         from accounts.credentials import github
         from accounts.events import job_type as events
@@ -42,6 +43,7 @@ class AccountsConfig(AppConfig):
         register_sweep(outage.wake_all, outage.waking)
         register_sweep(replay.replay_rest, replay.replaying)
         register_pruner(privacy.prune)
+        register_alerts()
         credentials.register_assessor(proof.assess)
         github.register_github()
         receivers.connect()

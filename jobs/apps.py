@@ -10,6 +10,7 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         from jobs import checks  # noqa: F401  (registers the system checks)
+        from jobs.alerts import database_rule, queue_rules, readings, rules
         from jobs.cluster import clusters
         from jobs.core import job_types
         from jobs.schedules import checks as schedule_checks  # noqa: F401
@@ -17,3 +18,6 @@ class JobsConfig(AppConfig):
 
         job_types.register_sweep(clusters.delete_old, clusters.old_clusters)
         job_type.connect()
+        readings.register_source(queue_rules.read_queue)
+        readings.register_source(clusters.read_clusters)
+        rules.register(database_rule.DATABASE_AWAY, *queue_rules.RULES)

@@ -1,5 +1,7 @@
 """Every model of this app."""
 
+from jobs.alerts.readings import AlertSample
+from jobs.alerts.states import AlertState
 from jobs.cluster.clusters import Cluster
 from jobs.core.attempts import JobAttempt
 from jobs.core.audit import AuditEntry
@@ -15,6 +17,8 @@ from jobs.stats.minutes import Minute
 from jobs.tasks.stored import TaskResultRow
 
 __all__ = [
+    "AlertSample",
+    "AlertState",
     "AuditEntry",
     "BulkReplay",
     "Cluster",

@@ -139,6 +139,23 @@ def is_address(value: str) -> None:
         raise ValidationError(f"{value!r} is not a valid email address: write help@example.mn")
 
 
+def are_addresses(value: list[str]) -> None:
+    """Require email addresses."""
+    for word in value:
+        is_address(word)
+
+
+def is_url_if_given(value: str) -> None:
+    """Require an http or https URL without a user name, or nothing. The message does not repeat it."""
+    try:
+        parts = urlsplit(value)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:
+        valid = False
+    if value and (not valid or not re.fullmatch(r"[!-~]{1,500}", value) or "#" in value):
+        raise ValidationError("is not a valid URL: write https://example.mn/path, in ASCII")
+
+
 def is_sender(value: str) -> None:
     """Require `Name <address>` or a bare address, with a name of at most 22 characters."""
     name, address = parseaddr(value)

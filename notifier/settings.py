@@ -122,6 +122,9 @@ RETENTION_DAYS_AUDIT = env.int("RETENTION_DAYS_AUDIT", 730, validate=check.at_le
 # --- monitoring ---------------------------------------------------------------------------------------
 SYNTHETIC_SIGN_IN_USER = env.str("SYNTHETIC_SIGN_IN_USER", "")  # signs in every ten minutes; "" for none
 METRICS_TOKEN = env.str("METRICS_TOKEN", "", validate=check.is_token_if_given)  # opens /metrics to other machines
+ALERT_TO: list[str] = env.list("ALERT_TO", [], validate=check.are_addresses)
+ALERT_WEBHOOK = env.str("ALERT_WEBHOOK", "", validate=check.is_url_if_given)
+HEARTBEAT_URL = env.str("HEARTBEAT_URL", "", validate=check.is_url_if_given)
 
 # --- the HTTP API -------------------------------------------------------------------------------------
 API_RATE = env.str("API_RATE", "6000/m", validate=check.is_rate)  # requests of a key, or of an IP address without one

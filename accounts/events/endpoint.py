@@ -58,6 +58,11 @@ class EventEndpointQuerySet(models.QuerySet["EventEndpoint"]):
         """Return the endpoints that get events."""
         return self.filter(off_reason="")
 
+    def just_turned_off(self) -> Self:
+        """Return the endpoints that were turned off automatically within a day."""
+        automatic = [OffReason.GONE, OffReason.FAILING]
+        return self.filter(off_reason__in=automatic, off_at__gt=Now() - timedelta(days=1))
+
     def make(self, site: Any, url: str, types: list[str], *, who: str) -> tuple["EventEndpoint", str]:
         """Create an endpoint of another site; return it and its secret. Raise ValidationError."""
         secret = signature.new_secret()

@@ -66,10 +66,11 @@ def allowed_schemes() -> tuple[str, ...]:
     return ("https", "http") if settings.DEBUG or settings.EVENT_ALLOW_PRIVATE else ("https",)
 
 
-def resolve(host: str, port: int, seconds: float) -> list[Target]:
+def resolve(host: str, port: int, seconds: float, allow_private: bool | None = None) -> list[Target]:
     """Return the checked addresses of a host. Raise Refused when none is public, OSError when it is not found.
 
     seconds: how long to wait. The system's resolver has no limit of its own, so a thread asks it.
+    allow_private: whether other addresses may be used as well; by default as EVENT_ALLOW_PRIVATE says.
     """
     answers: queue.SimpleQueue[list[Target] | Exception] = queue.SimpleQueue()
     threading.Thread(target=_look_up, args=(host, port, answers), daemon=True).start()
@@ -79,7 +80,8 @@ def resolve(host: str, port: int, seconds: float) -> list[Target]:
         raise TimeoutError("the host was not found in time") from None
     if isinstance(found, Exception):
         raise OSError("the host was not found") from found
-    allowed = [target for target in found if settings.EVENT_ALLOW_PRIVATE or is_public(target.address[0])]
+    private = settings.EVENT_ALLOW_PRIVATE if allow_private is None else allow_private
+    allowed = [target for target in found if private or is_public(target.address[0])]
     if not allowed:
         raise Refused("the host has no public address")
     return allowed

@@ -32,18 +32,29 @@ class Response:
     """The first bytes of the body."""
 
 
-def post(url: str, body: bytes, headers: dict[str, str]) -> Response:
+def post(url: str, body: bytes, headers: dict[str, str], *, allow_private: bool | None = None) -> Response:
     """POST a body to a receiver and return its response. Raise Failed.
 
+    allow_private: whether the receiver may be in a private network; by default as EVENT_ALLOW_PRIVATE says.
     A redirect is a response like any other: it is not followed. No proxy of the environment is used.
     """
+    sent = {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}
+    return _exchange("POST", url, body, sent, allow_private)
+
+
+def get(url: str, *, allow_private: bool | None = None) -> Response:
+    """GET a URL, and return the response as `post` does. Raise Failed."""
+    return _exchange("GET", url, b"", {}, allow_private)
+
+
+def _exchange(method: str, url: str, body: bytes, headers: dict[str, str], allow_private: bool | None) -> Response:
     deadline = time.monotonic() + SECONDS
     parts = urlsplit(url)
     try:
-        with _connect(parts, deadline) as connection:
+        with _connect(parts, deadline, allow_private) as connection:
             connection.settimeout(_left(deadline))
-            connection.sendall(_request(parts, body, headers))
-            return _read(connection, deadline)
+            connection.sendall(_request(method, parts, body, headers))
+            return _read(connection, deadline, method)
     except guard.Refused as refused:
         raise Failed(str(refused)) from None
     except ssl.SSLCertVerificationError as wrong:
@@ -58,12 +69,12 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> Response:
         raise Failed("the response is not HTTP") from None
 
 
-def _connect(parts: SplitResult, deadline: float) -> socket.socket:
+def _connect(parts: SplitResult, deadline: float, allow_private: bool | None) -> socket.socket:
     """Return a connection to the first address that accepts one."""
     host = parts.hostname or ""
     if parts.scheme not in guard.allowed_schemes():
         raise guard.Refused("the URL does not begin with https://")
-    targets = guard.resolve(host, parts.port or guard.PORTS[parts.scheme], _left(deadline))
+    targets = guard.resolve(host, parts.port or guard.PORTS[parts.scheme], _left(deadline), allow_private)
     for number, target in enumerate(targets, start=1):
         plain = socket.socket(target.family, socket.SOCK_STREAM)
         try:
@@ -84,29 +95,27 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _request(parts: SplitResult, body: bytes, headers: dict[str, str]) -> bytes:
+def _request(method: str, parts: SplitResult, body: bytes, headers: dict[str, str]) -> bytes:
     """Return the bytes of the request."""
     path = parts.path or "/"
     lines = {
         "Host": parts.netloc,
         "User-Agent": USER_AGENT,
-        "Content-Type": "application/json",
-        "Content-Length": str(len(body)),
         "Accept": "*/*",
         "Connection": "close",
         **headers,
     }
     target = f"{path}?{parts.query}" if parts.query else path
     text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    return f"POST {target} HTTP/1.1\r\n{text}\r\n".encode("ascii") + body
+    return f"{method} {target} HTTP/1.1\r\n{text}\r\n".encode("ascii") + body
 
 
-def _read(connection: socket.socket, deadline: float) -> Response:
+def _read(connection: socket.socket, deadline: float, method: str) -> Response:
     """Read status, headers and the beginning of the body, within the limits of time and size.
 
     The status is what counts, so a body that is broken, endless or late is cut off without an error.
     """
-    response = http.client.HTTPResponse(_Line(connection, deadline), method="POST")  # type: ignore[arg-type]
+    response = http.client.HTTPResponse(_Line(connection, deadline), method=method)  # type: ignore[arg-type]
     response.begin()
     excerpt = b""
     with suppress(OSError, http.client.HTTPException, ValueError):

@@ -126,6 +126,13 @@ def mark_stopped(name: str) -> None:
     Cluster.objects.filter(name=name).update(stopped_at=Now(), in_flight=0)
 
 
+def read_clusters() -> dict[tuple[str, str], float]:
+    """Return the gauges of the clusters, for the alert rules."""
+    restarts = alive().values_list("name", "restarts")
+    gauges: dict[tuple[str, str], float] = {("notifier_cluster_restarts", name): count for name, count in restarts}
+    return {**gauges, ("notifier_clusters", ""): len(gauges)}
+
+
 def old_clusters() -> models.QuerySet[Cluster]:
     """Return the clusters that have sent no heartbeat for a day."""
     return Cluster.objects.filter(seen_at__lt=Now() - CLUSTER_ROWS_KEPT)

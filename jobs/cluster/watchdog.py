@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import structlog
 
+from jobs.alerts.service import EVERY_SECONDS, AlertService
 from jobs.brokers import django_q
 from jobs.cluster import clusters, takeover
 from jobs.cluster.child_process import living_members
@@ -34,6 +35,7 @@ def run(watched: Watched) -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     maintenance = Maintenance(watched)
     maintenance.start(stop)
+    AlertService(lambda: EVERY_SECONDS).start(stop)
     stuck = _watch(watched, stop, maintenance)
     if not stuck:
         name = watched.identity.name

@@ -34,6 +34,7 @@ class AuditEntry(models.Model):
         CHANGE_ENDPOINT = "change_endpoint", _("changed an event endpoint")
         ERASE_USER = "erase_user", _("erased the user of a site")
         CANCEL_REQUEST = "cancel_request", _("cancelled a pending request")
+        TEST_ALERT = "test_alert", _("sent a test alert")
 
     at = models.DateTimeField(_("at"), db_default=Now())
     who = models.CharField(_("who"), max_length=150)

@@ -156,9 +156,10 @@ def keep_writing(stop: threading.Event, *others: Callable[[], None]) -> None:
             return
 
 
-def read() -> dict[Count, tuple[int, float]]:
-    """Return every sum, over all slots."""
-    rows = Counter.objects.values_list("name", "labels", "bucket").annotate(n=Sum("count"), s=Sum("total"))
+def read(*names: str) -> dict[Count, tuple[int, float]]:
+    """Return the sums of the counters with these names, over all slots; without names, of all counters."""
+    chosen = Counter.objects.filter(name__in=names) if names else Counter.objects.all()
+    rows = chosen.values_list("name", "labels", "bucket").annotate(n=Sum("count"), s=Sum("total"))
     return {
         Count(name, tuple(labels.split("|")) if labels else (), bucket): (int(n), float(s))
         for name, labels, bucket, n, s in rows.order_by()

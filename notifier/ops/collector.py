@@ -15,6 +15,8 @@ from django.db.models.functions import Now
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from accounts import synthetic
+from accounts.alerts.mail_rules import disk_free
+from accounts.events.endpoint import EventEndpoint
 from accounts.mail.providers.configured import configured
 from jobs.cluster import clusters
 from jobs.core import counters, pauses, sql
@@ -65,7 +67,7 @@ class Collector:
                 sql.read_one_snapshot()
             sums, waiting = counters.read(), _waiting()
             counted = [*_sums(sums), *_histograms(sums), *_combined(sums, waiting)]
-            return [*counted, *_queue(), *_types(), *_clusters(), *_schedules()]
+            return [*counted, *_queue(), *_types(), *_clusters(), *_schedules(), *_outside()]
 
 
 def _waiting() -> dict[str, int]:
@@ -175,6 +177,13 @@ def _types() -> Iterator[Metric]:
     for each in configured():
         provider.add_metric([each.name], int(each.name in out_of_use))
     yield provider
+
+
+def _outside() -> Iterator[Metric]:
+    off = EventEndpoint.objects.just_turned_off().count()
+    text = "Event endpoints that were turned off automatically within a day."
+    yield GaugeMetricFamily("notifier_event_endpoints_off", text, value=off)
+    yield GaugeMetricFamily("notifier_disk_free_bytes", "Free bytes of the disk of VAR_DIR.", value=disk_free())
 
 
 def _clusters() -> Iterator[Metric]:

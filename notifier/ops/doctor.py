@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.db import Error, connection, transaction
 
 from jobs.core import sql
-from notifier.ops.checks import database, environment, mail, sites, work
+from notifier.ops.checks import alerts, database, environment, mail, sites, work
 from notifier.ops.checks.findings import Finding, Findings, Verdict
 
 QUERY_TIMEOUT_MS = 5_000  # of each query: a locked table must not hang the diagnosis
@@ -19,6 +19,7 @@ WITHOUT_DATABASE: tuple[Check, ...] = (
     environment.check_disk,
     environment.check_static_files,
     environment.check_countries,
+    alerts.check_alerts,
     database.check_broker,
 )
 READING: tuple[Check, ...] = (

@@ -1,13 +1,17 @@
 """The operators' pages in Chromium: from the keyboard, on a phone, in the dark, under a strict CSP, by axe."""
 
+import os
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.db import connections
 from playwright.sync_api import sync_playwright
 
+from jobs.alerts.states import AlertState
 from jobs.core.job import JobLog, Status
 from tests.support import machine
 from tests.support.operators import EVERYTHING, LIST, job, operator, tried
+from tests.support.receiver import Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FLAGS = [
@@ -102,6 +106,25 @@ def test_every_page_is_accessible_fits_its_screen_and_obeys_the_policy(open_page
         assert [(address, one["id"], one["nodes"][0]["target"]) for one in found] == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
     assert page.complaints == []
+
+
+@pytest.mark.parametrize(("width", "language", "button"), [(1440, "en", "Send a test alert"), (390, "mn", "Туршилтын")])
+def test_the_alerts_are_read_and_a_channel_is_tested(open_page, settings, width, language, button):
+    with Receiver() as receiver:
+        settings.ALERT_WEBHOOK, settings.ALERT_TO = receiver.url, ["ops@example.mn"]
+        page = open_page(width, "dark" if language == "mn" else "light", language)
+        AlertState.objects.hold("NotifierNoWorker", "", 0, ["email-1"])
+        AlertState.objects.hold("NotifierTypeIsPaused", "signin-notification", 0, [])
+        AlertState.objects.hold("NotifierQueueStalled", "alert", 30, [])
+        page.goto("/admin/jobs/alertstate/", wait_until="networkidle")
+        if folder := os.environ.get("SCREENSHOTS"):
+            page.screenshot(path=f"{folder}/alerts-{width}-{language}.png", full_page=True)
+        assert Axe().run(page).response["violations"] == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.get_by_role("button", name=button).first.click()
+        page.locator(".messagelist .success").wait_for()
+        assert receiver.accepted[0].body["data"]["state"] == "test"
+        assert page.complaints == []
 
 
 def test_the_keyboard_finds_opens_and_replays_and_asks_first(open_page):

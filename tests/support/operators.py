@@ -15,6 +15,7 @@ from jobs.core.job import THIS_SITE, JobLog, Status
 LIST = "/admin/jobs/joblog/"
 EVERYTHING = ("view_joblog", "replay_joblog", "discard_joblog", "reveal_joblog")
 EVERYTHING += ("view_jobtypestate", "pause_jobtypestate", "view_bulkreplay", "view_auditentry", "view_cluster")
+EVERYTHING += ("view_alertstate", "test_alertstate")
 PAYLOAD = {"email": "bat@example.mn", "name": "Бат", "ipAddress": "203.0.113.9", "userAgent": "x"}
 
 

@@ -1,0 +1,103 @@
+"""P14 on real processes: a stopped worker, and a dead mail server as well; email, webhook and heartbeat.
+
+The rules hold for 30 s before they fire, so this takes minutes. The times are printed, not asserted.
+"""
+
+import time
+from collections.abc import Callable
+from email.header import decode_header, make_header
+
+import pytest
+
+from tests.support.faults import stopped
+from tests.support.machine import eventually
+from tests.support.postgres import Postgres
+from tests.support.receiver import Receiver, signed_by
+from tests.support.site import Site
+from tests.support.smtp_server import SmtpServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.world, pytest.mark.timeout(900)]
+
+
+def alerts(receiver: Receiver, name: str, state: str) -> list[dict]:
+    found = [one.body["data"] for one in receiver.accepted if one.raw]
+    return [data for data in found if (data["alert"], data["state"]) == (name, state)]
+
+
+def subjects(smtp: SmtpServer) -> list[str]:
+    return [str(make_header(decode_header(mail.message["Subject"]))) for mail in smtp.mails]
+
+
+def wait_for(what: Callable[[], object], label: str) -> None:
+    began = time.monotonic()
+    eventually(what, seconds=240, pause=1)
+    print(f"{label}: {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201  (the times of P14)
+
+
+def test_a_stopped_worker_is_reported_by_email_and_webhook_and_so_is_its_return():
+    smtp = SmtpServer()
+    smtp.start()
+    with (
+        Receiver() as webhook,
+        Receiver() as monitor,
+        Site(
+            EMAIL_PORT=str(smtp.port),
+            ALERT_TO="ops@example.mn,second@example.mn",
+            ALERT_WEBHOOK=webhook.url,
+            HEARTBEAT_URL=monitor.url,
+            LANGUAGE_CODE="en",
+        ) as site,
+    ):
+        site.start("web", "worker")
+        wait_for(lambda: len(monitor.accepted) >= 2, "two heartbeats of a fresh install")
+        assert webhook.accepted == []
+        assert subjects(smtp) == []
+        site.stop("worker")
+        wait_for(lambda: alerts(webhook, "NotifierNoWorker", "firing"), "webhook after the worker stopped")
+        wait_for(lambda: len(subjects(smtp)) == 2, "emails after that")
+        assert all("NotifierNoWorker" in subject for subject in subjects(smtp))
+        before = len(monitor.accepted)
+        time.sleep(70)
+        assert len(monitor.accepted) == before  # silence is the alarm
+        assert len(webhook.accepted) == 1
+        secret = site.manage("alerts", "secret").split()[-1]
+        assert signed_by(secret, webhook.accepted[0])
+        site.start("worker")
+        wait_for(lambda: alerts(webhook, "NotifierNoWorker", "cleared"), "webhook after the worker returned")
+        wait_for(lambda: len(subjects(smtp)) == 4, "emails after that")
+        wait_for(lambda: len(monitor.accepted) > before, "heartbeat after that")
+        assert len(webhook.accepted) == 2
+        log = site.log("web") + site.log("worker")
+        assert "ops@example.mn" not in log
+        assert "token=abc" not in log
+    smtp.stop()
+
+
+def test_with_the_mail_server_dead_as_well_the_webhook_reports_it_and_the_email_follows():
+    smtp = SmtpServer()
+    with (
+        Receiver() as webhook,
+        Site(EMAIL_PORT=str(smtp.port), ALERT_TO="ops@example.mn", ALERT_WEBHOOK=webhook.url) as site,
+    ):
+        site.start("web", "worker")
+        site.kill("worker")
+        wait_for(lambda: alerts(webhook, "NotifierNoWorker", "firing"), "webhook after the worker was killed")
+        smtp.start()
+        wait_for(lambda: subjects(smtp), "email after the mail server returned")
+        assert len(alerts(webhook, "NotifierNoWorker", "firing")) == 1
+    smtp.stop()
+
+
+def test_a_database_that_is_silent_is_reported_once_by_each_process():
+    with (
+        Postgres() as server,
+        Receiver() as webhook,
+        Site(DATABASE_URL=server.url("postgres"), ALERT_WEBHOOK=webhook.url, WEB_WORKERS="1") as site,
+    ):
+        site.manage("migrate", "--verbosity", "0")
+        site.start("web")
+        time.sleep(25)
+        with stopped(server.process):
+            wait_for(lambda: alerts(webhook, "NotifierDown", "firing"), "webhook after the database fell silent")
+        wait_for(lambda: alerts(webhook, "NotifierDown", "cleared"), "webhook after the database answered again")
+        assert len(alerts(webhook, "NotifierDown", "firing")) == 1
