@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0009_sites"),
+        ("jobs", "0011_schedules"),
     ]
 
     operations = [
