@@ -122,6 +122,8 @@ RETENTION_DAYS_AUDIT = env.int("RETENTION_DAYS_AUDIT", 730, validate=check.at_le
 
 # --- monitoring ---------------------------------------------------------------------------------------
 METRICS_TOKEN = env.str("METRICS_TOKEN", "", validate=check.is_token_if_given)  # opens /metrics to other machines
+WORKER_ALIVE_FILE = env.str("WORKER_ALIVE_FILE", "")  # with the time of the worker's last sign of life, for probes
+NOTIFY_SOCKET = env.str("NOTIFY_SOCKET", "")  # systemd's
 SENTRY_DSN = env.str("SENTRY_DSN", "", validate=check.is_dsn_if_given)
 SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", "production")
 OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "", validate=check.is_url_if_given)
