@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry, off unless a tracer is given: then nothing of OpenTelemetry is imported, and no span is made.
+"""Traces by OpenTelemetry. While they are off, nothing of OpenTelemetry is imported, and no span is made.
 
 A job carries the context of the span that enqueued it (`JobLog.traceparent`, W3C Trace Context). So one trace holds
 the request, the enqueue, the worker, the email and the events that follow. A span never holds a text of an error, an

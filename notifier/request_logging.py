@@ -32,6 +32,8 @@ def log_request(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable
             if made:
                 made.update_name(f"{_method(request)} /{route}")
                 made.set_attributes({"http.route": route, "http.response.status_code": response.status_code})
+                if response.status_code >= 500:
+                    tracing.fail(str(response.status_code))
             if route not in QUIET or response.status_code >= 500:
                 ms = round((time.monotonic() - started) * 1000, 1)
                 log.info("request", method=_method(request), route=route, status=response.status_code, ms=ms)

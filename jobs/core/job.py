@@ -115,8 +115,7 @@ class JobQuerySet(JobReads["JobLog"]):
         job = self.filter(pk=pk, attempt_count=attempt - 1, status__in=CLAIMABLE).annotate(now=Now()).first()
         if job is None:
             return None
-        lost = int(job.status == Status.PROCESSING)
-        ready = Q(lease_until__lt=Now()) if lost else Q(run_at__lte=Now())
+        ready = Q(lease_until__lt=Now()) if (lost := int(job.status == Status.PROCESSING)) else Q(run_at__lte=Now())
         with transaction.atomic():
             won = self.filter(ready, ~pauses.held(), pk=pk, status=job.status, attempt_count=attempt - 1).update(
                 status=Status.PROCESSING,
@@ -156,8 +155,8 @@ class JobQuerySet(JobReads["JobLog"]):
             return sql.fetch_keys(statements.COMPLETE, [pks, attempt])
         mine = self.filter(pk__in=pks, attempt_count=attempt, status=Status.PROCESSING)
         won = set(mine.select_for_update().values_list("pk", flat=True))
-        emptied = {"lease_until": None, "error": "", "stack_trace": "", "error_class": "", "fingerprint": ""}
-        mine.filter(pk__in=won).update(status=Status.COMPLETED, processed_at=Now(), **emptied)
+        settled = {"status": Status.COMPLETED, "processed_at": Now(), "lease_until": None}
+        mine.filter(pk__in=won).update(**settled, error="", stack_trace="", error_class="", fingerprint="")
         return won
 
 
@@ -181,9 +180,7 @@ class JobLog(models.Model):
     lost_count = models.PositiveSmallIntegerField(_("workers lost"), default=0)
     unique_key = models.UUIDField(null=True, editable=False)  # hash of what equal jobs share; None: no `Unique` policy
     request_id = models.CharField(_("request"), max_length=32, blank=True, default="", db_default="")
-    traceparent = models.CharField(
-        max_length=55, blank=True, default="", db_default="", editable=False
-    )  # jobs/tracing.py
+    traceparent = models.CharField(max_length=55, blank=True, default="", db_default="", editable=False)
     bound_to = models.CharField(max_length=pauses.PROVIDER_LENGTH, blank=True, default="", db_default="")
     """The provider that may have done the work already; the next attempt may use no other."""
     replayed_automatically = models.BooleanField(_("replayed automatically"), default=False)
@@ -251,8 +248,8 @@ class JobLog(models.Model):
 
     def retry(self, failure: Failure, wait: float, give_back: bool = False) -> bool:
         """Move to failed, due again in `wait` seconds; `give_back`: the attempt does not count. False: lease lost."""
-        most = F("max_attempts") + int(give_back)
-        return self._fail(failure, status=Status.FAILED, run_at=from_now(wait), max_attempts=most)
+        values = {"run_at": from_now(wait), "max_attempts": F("max_attempts") + int(give_back)}
+        return self._fail(failure, status=Status.FAILED, **values)
 
     def bury(self, failure: Failure, reason: str) -> bool:
         """Make the job a dead letter; False when the lease was lost."""

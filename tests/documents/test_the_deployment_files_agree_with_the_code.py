@@ -132,7 +132,7 @@ def test_every_service_that_runs_on_has_a_health_check_and_every_volume_a_name()
     for name, service in COMPOSE["services"].items():
         ends = service.get("restart") == "no"
         own = "healthcheck" in service and not service["healthcheck"].get("disable")
-        assert ends or own or service.get("image") == "notifier" and name == "web", name  # the image has its own
+        assert ends or own or (service.get("image") == "notifier" and name == "web"), name  # the image has its own
         for volume in service.get("volumes", []):
             assert volume.partition(":")[0] in COMPOSE["volumes"]
 

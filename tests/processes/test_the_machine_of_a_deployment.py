@@ -47,9 +47,11 @@ def test_the_site_runs_on_a_read_only_file_system(tmp_path):
 
 @pytest.mark.skipif(not may("unshare", "--mount"), reason="no mount namespace may be made here")
 def test_sqlite_on_a_read_only_file_system_is_refused():
-    script = f"mount --bind {ROOT} {ROOT} && mount -o remount,bind,ro {ROOT} && cd {ROOT} && {sys.executable} manage.py check"
+    script = f"mount --bind {ROOT} {ROOT} && mount -o remount,bind,ro {ROOT} && cd {ROOT} && $0 manage.py check"
     given = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull, **REQUIRED, "VAR_DIR": str(ROOT / "no-such-folder")}
-    done = subprocess.run(["unshare", "--mount", "sh", "-c", script], env=given, capture_output=True, text=True)
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, sys.executable], env=given, capture_output=True, text=True
+    )
     assert "VAR_DIR: cannot be created" in done.stderr
     assert "Traceback" not in done.stderr
 
