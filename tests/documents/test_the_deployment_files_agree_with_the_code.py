@@ -4,6 +4,8 @@ Whether systemd, nginx, Docker and Kubernetes would take the files is for script
 """
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -161,3 +163,52 @@ def test_the_example_overlay_changes_what_is_there():
     base = yaml.safe_load((DEPLOY / "kubernetes/base/kustomization.yaml").read_text())
     files = {path.name for path in (DEPLOY / "kubernetes/base").glob("*.yaml")} - {"kustomization.yaml"}
     assert set(base["resources"]) == files
+
+
+def run_tool(name, *arguments):
+    """Run a linter of requirements-dev.txt; skip the test where it is not installed."""
+    program = Path(sys.executable).with_name(name)
+    if not program.exists():
+        pytest.skip(f"{name} is not installed: requirements-dev.txt")
+    done = subprocess.run([program, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("schema", "file"),
+    [
+        ("compose-spec", "compose.yaml"),
+        ("github-workflows", ".github/workflows/ci.yml"),
+        ("github-workflows", ".github/workflows/security.yml"),
+        ("dependabot", ".github/dependabot.yml"),
+    ],
+)
+def test_a_file_for_another_program_matches_its_schema(schema, file):
+    run_tool("check-jsonschema", "--builtin-schema", f"vendor.{schema}", file)
+
+
+def test_the_manifests_match_the_schemas_of_kubernetes():
+    files = [path for path in (DEPLOY / "kubernetes/base").glob("*.yaml") if path.name != "kustomization.yaml"]
+    run_tool("kubernetes-validate", "--strict", "--quiet", "-k", "1.37.0", *map(str, files))
+
+
+WORKFLOWS = {path.name: yaml.safe_load(path.read_text()) for path in Path(ROOT, ".github/workflows").glob("*.yml")}
+
+
+def test_workflows_may_read_the_code_and_a_job_what_it_needs():
+    for name, workflow in WORKFLOWS.items():
+        assert workflow["permissions"] == {"contents": "read"}, name
+    more = {job: given for each in WORKFLOWS.values() for job, spec in each["jobs"].items()
+            if (given := spec.get("permissions"))}  # fmt: skip
+    assert more == {"codeql": {"contents": "read", "security-events": "write"}}
+
+
+def test_an_action_is_pinned_by_its_commit_or_named_as_one_that_is_not():
+    steps = [step for each in WORKFLOWS.values() for job in each["jobs"].values() for step in job["steps"]]
+    used = {step["uses"] for step in steps if "uses" in step}
+    unpinned = {use.partition("@")[0] for use in used if not re.search(r"@[0-9a-f]{40}$", use)}
+    assert unpinned == {
+        "actions/dependency-review-action",
+        "github/codeql-action/init",
+        "github/codeql-action/analyze",
+    }
