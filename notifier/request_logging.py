@@ -44,7 +44,7 @@ def log_request(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable
 
 
 def _parent(request: HttpRequest) -> str:
-    """Return the traceparent that a client or proxy sent; "" when it is none."""
+    """Return the traceparent that a client or proxy sent; "" when there is no valid one."""
     sent = request.headers.get("traceparent", "") if tracing.is_on() else ""
     return sent if tracing.is_traceparent(sent) else ""
 

@@ -1,4 +1,4 @@
-"""The image's health check: of the site, /healthz; of a worker, the age of WORKER_ALIVE_FILE (docs/deployment.md)."""
+"""The image's health check: of the site, /healthz; of a worker, the age of WORKER_ALIVE_FILE (deploy/README.md)."""
 
 import os
 import sys

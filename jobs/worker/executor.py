@@ -124,9 +124,14 @@ class Executor:
         self.begun.add(job.pk)
         began, used = time.monotonic(), time.thread_time()
         failure = None
-        named = {"messaging__message__id": job.job_id, "messaging__destination__name": job.lane}
-        named["notifier__attempt"] = job.attempt_count
-        span = tracing.span(f"process {job.job_type}", "consumer", parent=job.traceparent, **named)
+        span = tracing.span(
+            f"process {job.job_type}",
+            "consumer",
+            parent=job.traceparent,
+            messaging__message__id=job.job_id,
+            messaging__destination__name=job.lane,
+            notifier__attempt=job.attempt_count,
+        )
         with bound_contextvars(request_id=job.request_id), span:
             try:
                 job_types.get(job.job_type).handler(job)

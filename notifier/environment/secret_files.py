@@ -42,7 +42,7 @@ class SecretFileEnv(Env):
     def seal(self) -> None:
         """Raise EnvValidationError for all faults; a value that could not be read has no other fault."""
         for name, fault in self._file_faults.items():
-            self._errors[name] = [fault]
+            self._errors[name][:] = [fault]
         super().seal()
 
     def _get_value(self, env_key: str, default: Any) -> Any:

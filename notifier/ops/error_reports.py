@@ -48,7 +48,7 @@ def mask(event: Any, _hint: Any) -> Any:
 def _mask_exception(exception: dict[str, Any]) -> dict[str, Any]:
     trace = exception.get("stacktrace") or {}
     frames = [{name: frame[name] for name in FRAME if name in frame} for frame in trace.get("frames", [])]
-    kept = {name: exception[name] for name in ("type", "module", "mechanism") if name in exception}
+    kept: dict[str, Any] = {name: exception[name] for name in ("type", "module", "mechanism") if name in exception}
     return {**kept, "value": masking.hide(str(exception.get("value", ""))), "stacktrace": {"frames": frames}}
 
 

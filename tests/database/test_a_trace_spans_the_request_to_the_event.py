@@ -102,7 +102,7 @@ def test_no_span_holds_an_address_a_name_or_a_text_of_an_error(client, spans, re
         assert private not in said
 
 
-def test_a_parent_that_is_no_traceparent_is_not_taken():
+def test_a_parent_that_is_not_a_valid_traceparent_is_not_taken():
     assert tracing.is_traceparent(BROWSER)
     for text in ("", "00-1-2-01", BROWSER + "0", BROWSER.replace("0af7651916cd43dd8448eb211c80319c", "0" * 32)):
         assert not tracing.is_traceparent(text)

@@ -41,7 +41,7 @@ def test_a_sign_in_the_file_counts_as_alive_and_an_old_one_does_not(tmp_path):
 
 def test_a_sign_is_given_at_most_once_a_second_and_a_refused_one_stops_nothing(tmp_path):
     file = tmp_path / "alive"
-    sign = SignOfLife(str(file), str(tmp_path / "nobody"))
+    sign = SignOfLife(str(file), str(tmp_path / "no-socket"))
     sign()
     file.unlink()
     sign()
