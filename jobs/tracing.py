@@ -22,7 +22,7 @@ class Tracing(Protocol):
 
 
 _tracing: Tracing | None = None
-_unexpected: list[Callable[[BaseException], object]] = []
+reporters: list[Callable[[BaseException], object]] = []
 NOTHING: AbstractContextManager[None] = nullcontext()
 
 
@@ -81,10 +81,10 @@ def is_traceparent(text: str) -> bool:
 
 def on_unexpected_error(report: Callable[[BaseException], object]) -> None:
     """Call `report` with each error of a handler that no class of errors describes."""
-    _unexpected.append(report)
+    reporters.append(report)
 
 
 def report_unexpected(error: BaseException) -> None:
     """Report an error that is a fault of the code."""
-    for report in _unexpected:
+    for report in reporters:
         report(error)

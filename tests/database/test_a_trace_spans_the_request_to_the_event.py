@@ -140,7 +140,7 @@ def reports(settings):
     error_reports.start(Transport)
     yield sent
     sdk.init()
-    tracing._unexpected.clear()
+    tracing.reporters.clear()
 
 
 @pytest.mark.django_db(transaction=True)
