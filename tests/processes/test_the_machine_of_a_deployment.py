@@ -13,6 +13,7 @@ from notifier import checks
 from notifier import settings as site_settings
 from notifier.environment.secret_files import SECRETS
 from tests.processes.test_wrong_settings_stop_the_start import REQUIRED, STARTS, start, value_of
+from tests.support.machine import eventually
 from tests.support.ports import free_port
 from tests.support.site import ROOT, Site
 
@@ -169,3 +170,13 @@ def test_every_table_may_be_in_a_schema_of_its_own(own_postgres):
         site.start("web", "worker")
         assert [*site.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")] == [(0,)]
         assert site.get("/readyz")[0] == 200
+
+
+def test_a_worker_gives_signs_of_life_while_it_runs(tmp_path):
+    file = tmp_path / "alive"
+    with Site(WORKER_ALIVE_FILE=str(file)) as site:
+        site.manage("migrate", "-v0")
+        site.start("worker")
+        assert eventually(file.exists)
+        first = file.read_text()
+        assert eventually(lambda: file.read_text() not in ("", first))
