@@ -5,6 +5,7 @@
 # make coverage   the suite on PostgreSQL, and the lines of code that it ran
 # make test-world   the long state machines, silent and failing servers, npm's mail reader, other sites' applications, more variants of pages           DISPUTE_EXAMPLES=5000 make test-world
 # make check   format, lint, types, imports, templates, translations, deployment settings
+# make lint-deploy   every check of compose.yaml, deploy/ and .github/ for which the machine has tools
 # make smoke   five cases against a running site: `make run`, or any          make smoke URL=https://... KEY=nk_...
 # make chaos   everything is killed, cut off or full while emails are counted  make chaos MINUTES=20 KINDS=stop-postgres,failover
 # make outage  the mail server is stopped for two minutes, then started again
@@ -29,7 +30,7 @@ BOOTSTRAP ?= scripts/bootstrap
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo smoke chaos outage outages test test-fast test-world coverage check format lock messages openapi seed bench bench-growth bench-ideas bench-lanes bench-api soak \
+.PHONY: help run demo smoke chaos outage outages test test-fast test-world coverage check lint-deploy format lock messages openapi seed bench bench-growth bench-ideas bench-lanes bench-api soak \
 	admin-bench prune-bench
 
 help:
@@ -83,6 +84,10 @@ outages:
 check:
 	@$(BOOTSTRAP) requirements-dev.txt
 	@VENV=$(VENV) scripts/check
+
+lint-deploy:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@VENV=$(VENV) scripts/check-deploy
 
 format:
 	@$(BOOTSTRAP) requirements-dev.txt
@@ -140,6 +145,8 @@ lock:
 	@$(COMPILE) -c requirements.txt requirements-dev.in -o requirements-dev.txt
 	@$(COMPILE) -c requirements-dev.txt requirements-sqs.in -o requirements-sqs.txt
 	@$(COMPILE) -c requirements-dev.txt requirements-anymail.in -o requirements-anymail.txt
+	@$(COMPILE) -c requirements-dev.txt requirements-otel.in -o requirements-otel.txt
+	@$(COMPILE) -c requirements-dev.txt requirements-sentry.in -o requirements-sentry.txt
 	@$(COMPILE) -c requirements-dev.txt requirements-bench.in -o requirements-bench.txt
 
 COMPILE = $(PYTHON_IN) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --no-strip-extras --python-version 3.11 $(UPGRADE)

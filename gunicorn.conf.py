@@ -40,6 +40,7 @@ worker_class = Worker  # gthread, with a thread for /healthz
 threads = 4
 graceful_timeout = 10
 keepalive = 75  # seconds: longer than a proxy keeps an idle connection, so that it uses none that we close (E7)
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  (no disk delays a worker's sign of life)
 control_socket_disable = True
 accesslog = None  # a path may contain a token (P8): notifier/request_logging.py logs each request instead
 logconfig_dict = settings.LOGGING

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.apps import AppConfig, apps
+from django.conf import settings
 from django.contrib.admin import apps as admin
 from django.core.management import CommandError, call_command
 from django.db import connections
@@ -25,6 +26,14 @@ class NotifierConfig(AppConfig):
     def ready(self) -> None:
         from notifier import checks  # noqa: F401  (registers the system checks)
 
+        if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
+            from notifier.ops import traces
+
+            traces.start()
+        if settings.SENTRY_DSN:
+            from notifier.ops import error_reports
+
+            error_reports.start()
         # Django sends these signals only for apps with models, and this one has none.
         jobs = apps.get_app_config("jobs")
         pre_migrate.connect(refuse_old_database, sender=jobs, dispatch_uid="notifier.old_database")

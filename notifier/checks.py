@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import connections
+from django.db import connections, router
 
+from notifier.environment import unsupported
 from notifier.ops import static_files
 
+ENGINES = ("notifier.web.postgresql", "django.db.backends.sqlite3")
 CREATE_DATABASE = "createdb --encoding UTF8 --template template0 --owner notifier notifier"
 
 
@@ -67,6 +70,27 @@ def server_encoding(alias: str) -> str:
         cursor.execute("SHOW server_encoding")
         (encoding,) = cursor.fetchone()
     return str(encoding)
+
+
+@register(Tags.compatibility)
+def check_unsupported(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """Refuse (E004) settings that the environment cannot set, and that code added to settings.py may."""
+    routed = [
+        model._meta.label
+        for model in apps.get_models()
+        if {router.db_for_read(model), router.db_for_write(model)} != {"default"}
+    ]
+    faults = {
+        "FORCE_SCRIPT_NAME": settings.FORCE_SCRIPT_NAME and unsupported.SUB_PATH,
+        "USE_TZ": not settings.USE_TZ and unsupported.NO_TIME_ZONES,
+        "ASGI_APPLICATION": getattr(settings, "ASGI_APPLICATION", None)
+        and "is not supported: gunicorn serves the site",
+        "DATABASES": settings.DATABASES["default"]["ENGINE"] not in ENGINES
+        and "only PostgreSQL and SQLite are supported",
+        "DATABASE_ROUTERS": routed
+        and f"must keep every model in the database 'default', not so: {', '.join(routed[:3])}",
+    }
+    return [Error(f"{name} {why}.", id="notifier.E004") for name, why in faults.items() if why]
 
 
 @register(Tags.staticfiles, deploy=True)

@@ -8,6 +8,8 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 from structlog.contextvars import bound_contextvars
 
+from jobs import tracing
+
 log = structlog.get_logger("notifier.request_logging")
 
 QUIET = {"healthz", "readyz", "metrics"}  # requested every few seconds: logged only when they fail
@@ -23,9 +25,15 @@ def log_request(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable
     def respond(request: HttpRequest) -> HttpResponse:
         request_id = uuid.uuid4().hex
         started = time.monotonic()
-        with bound_contextvars(request_id=request_id):
+        span = tracing.span("request", "server", parent=_parent(request), http__request__method=_method(request))
+        with bound_contextvars(request_id=request_id), span as made:
             response = get_response(request)
             route = request.resolver_match.route if request.resolver_match else "unknown"
+            if made:
+                made.update_name(f"{_method(request)} /{route}")
+                made.set_attributes({"http.route": route, "http.response.status_code": response.status_code})
+                if response.status_code >= 500:
+                    tracing.fail(str(response.status_code))
             if route not in QUIET or response.status_code >= 500:
                 ms = round((time.monotonic() - started) * 1000, 1)
                 log.info("request", method=_method(request), route=route, status=response.status_code, ms=ms)
@@ -33,6 +41,12 @@ def log_request(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable
         return response
 
     return respond
+
+
+def _parent(request: HttpRequest) -> str:
+    """Return the traceparent that a client or proxy sent; "" when there is no valid one."""
+    sent = request.headers.get("traceparent", "") if tracing.is_on() else ""
+    return sent if tracing.is_traceparent(sent) else ""
 
 
 def _method(request: HttpRequest) -> str:

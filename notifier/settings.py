@@ -3,6 +3,7 @@
 Every value is checked here. One message names everything that is missing or wrong before anything starts.
 """
 
+import os
 from email.utils import parseaddr
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,16 +14,18 @@ import django
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
-from environs import Env, EnvValidationError
+from environs import EnvValidationError
 
 from notifier import env_validators as check
 from notifier import mail_services
+from notifier.environment import unsupported
+from notifier.environment.secret_files import SecretFileEnv
 from notifier.log_config import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 
-env = Env(eager=False)
+env = SecretFileEnv(eager=False)  # a secret NAME may be given as NAME_FILE
 env.read_env(env.str("ENV_FILE", str(BASE_DIR / ".env"), validate=check.is_file), recurse=False)
 env.add_parser("flag", check.parse_flag)
 env.add_parser("database", check.parse_database_url)
@@ -125,6 +128,12 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", "", validate=check.is_token_if_given)  
 ALERT_TO: list[str] = env.list("ALERT_TO", [], validate=check.are_addresses)
 ALERT_WEBHOOK = env.str("ALERT_WEBHOOK", "", validate=check.is_url_if_given)
 HEARTBEAT_URL = env.str("HEARTBEAT_URL", "", validate=check.is_url_if_given)
+WORKER_ALIVE_FILE = env.str("WORKER_ALIVE_FILE", "")  # with the time of the worker's last sign of life, for probes
+NOTIFY_SOCKET = env.str("NOTIFY_SOCKET", "")  # systemd's
+SENTRY_DSN = env.str("SENTRY_DSN", "", validate=check.is_dsn_if_given)
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", "production")
+OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "", validate=check.is_url_if_given)
+OTEL_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", "notifier")
 
 # --- the HTTP API -------------------------------------------------------------------------------------
 API_RATE = env.str("API_RATE", "6000/m", validate=check.is_rate)  # requests of a key, or of an IP address without one
@@ -149,7 +158,15 @@ if Q_BROKER == "sqs" and find_spec("boto3") is None:
     env._errors["Q_BROKER"].append("sqs needs boto3: pip install --require-hashes -r requirements-sqs.txt")
 if EMAIL_FALLBACK and (EMAIL_FALLBACK["HOST"], EMAIL_FALLBACK["PORT"]) == (EMAIL_HOST, EMAIL_PORT):
     env._errors["EMAIL_FALLBACK_URL"].append("names the server of EMAIL_HOST and EMAIL_PORT: it must be another one")
+if SENTRY_DSN and find_spec("sentry_sdk") is None:
+    env._errors["SENTRY_DSN"].append("needs sentry-sdk: pip install --require-hashes -r requirements-sentry.txt")
+if OTEL_EXPORTER_OTLP_ENDPOINT and find_spec("opentelemetry") is None:
+    env._errors["OTEL_EXPORTER_OTLP_ENDPOINT"].append(
+        "needs OpenTelemetry: pip install --require-hashes -r requirements-otel.txt"
+    )
 for setting, fault in mail_services.faults(EMAIL_BACKEND, ANYMAIL_WEBHOOKS, ANYMAIL):
+    env._errors[setting].append(fault)
+for setting, fault in [*unsupported.variable_faults(os.environ), *unsupported.folder_faults(database, VAR_DIR)]:
     env._errors[setting].append(fault)
 try:
     env.seal()
@@ -227,7 +244,6 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 SQLITE = database["ENGINE"] == "django.db.backends.sqlite3"
 if SQLITE:
-    VAR_DIR.mkdir(parents=True, exist_ok=True)
     database["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL;"}
 else:
     # A server that stops responding is given up after seconds, not after the kernel's quarter of an hour.

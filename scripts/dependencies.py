@@ -26,6 +26,8 @@ SECTIONS = {
     "requirements.in": "The site",
     "requirements-sqs.in": "For `Q_BROKER=sqs`",
     "requirements-anymail.in": "For the HTTP interface and the webhooks of a mail service",
+    "requirements-otel.in": "For `OTEL_EXPORTER_OTLP_ENDPOINT`",
+    "requirements-sentry.in": "For `SENTRY_DSN`",
     "requirements-dev.in": "Tests and checks",
     "requirements-bench.in": "`make bench`, in `.venv-bench`",
 }

@@ -32,6 +32,8 @@ class Event:
     """Names what happened: an event with the same type and key is sent once."""
     run_at: datetime | None = None
     """When it is sent first; None: now."""
+    traceparent: str = ""
+    """The trace that it belongs to; "": that of the present span."""
     notice: str = ""
     """The stored id of the notice that failed: the event is sent while that is a dead letter (confirm.py)."""
 
@@ -86,6 +88,7 @@ def _job(event: Event, endpoint: EventEndpoint) -> JobLog:
         source=event.source,
         lane=Lane.URGENT if event.event_type == EventType.DISPUTED else Lane.BULK,
         run_at=event.run_at,
+        traceparent=event.traceparent,
     )
 
 

@@ -19,6 +19,7 @@ from accounts.events import confirm, outage, request, signature
 from accounts.events.delivery import EventDelivery
 from accounts.events.endpoint import EventEndpoint
 from accounts.secrecy import vault
+from jobs import tracing
 from jobs.core import sql
 from jobs.core.errors import ErrorClass, Failure, Permanent, Temporary
 from jobs.core.job import JobLog
@@ -135,11 +136,18 @@ def deliver(job: JobLog) -> None:
 def _send(job: JobLog, receiver: Receiver) -> tuple[int | None, str, str]:
     """Make one attempt; return the status, the masked beginning of the response, and the error."""
     body, now = body_of(job.payload), int(time.time())
-    try:
-        response = request.post(receiver.url, body, signature.headers_of(receiver.secrets, job.job_id, now, body))
-    except request.Failed as failed:
-        return None, "", str(failed)
-    error = "" if response.status in SUCCESS else f"the receiver answered {response.status}"
+    headers = signature.headers_of(receiver.secrets, job.job_id, now, body)
+    with tracing.span("POST", "client", http__request__method="POST", notifier__event=job.payload["type"]):
+        if parent := tracing.traceparent():
+            headers = {**headers, "traceparent": parent}
+        try:
+            response = request.post(receiver.url, body, headers)
+        except request.Failed as failed:
+            tracing.fail("connection")
+            return None, "", str(failed)
+        error = "" if response.status in SUCCESS else f"the receiver answered {response.status}"
+        if error:
+            tracing.fail(str(response.status))
     return response.status, _mask(response.excerpt), error
 
 

@@ -29,6 +29,7 @@ from accounts.mail.smtp_session import (
     kept_connections,
     open_session,
 )
+from jobs import tracing
 from jobs.core import counters
 from jobs.core.errors import Configuration, JobError, Temporary
 
@@ -73,6 +74,11 @@ def send_mail(mail: mime.Mail, job: Bindable | None = None) -> None:
 
 
 def _send_through(provider: Provider, mail: mime.Mail, job: Bindable) -> None:
+    with tracing.span("send mail", "client", notifier__provider=provider.name, notifier__mail=mail.kind):
+        _send_with(provider, mail, job)
+
+
+def _send_with(provider: Provider, mail: mime.Mail, job: Bindable) -> None:
     if provider.speaks_smtp:
         raw = mime.as_bytes(mail)
         with _counted(provider):

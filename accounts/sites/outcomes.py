@@ -55,4 +55,4 @@ def _failed(job: JobLog, failure: Failure) -> Event:
 
 def _make(job: JobLog, event_type: EventType, **more: str) -> Event:
     data = {"jobId": own_id(job), "userId": job.user_id, **more}
-    return Event(source=job.source, event_type=event_type, data=data, key=job.job_id)
+    return Event(source=job.source, event_type=event_type, data=data, key=job.job_id, traceparent=job.traceparent)

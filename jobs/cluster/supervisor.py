@@ -45,6 +45,7 @@ class Supervisor:
     identity: of this process; its name is that of the heartbeat row. cluster: what the child process calls; it ends
     after SIGTERM. grace: seconds that work in flight has to end after SIGTERM. changed: returns whether the code
     changed (`--reload`). restart: replaces this process by a new one; raises OSError when the kernel refuses.
+    alive: called several times a second, as a sign of life.
     """
 
     def __init__(
@@ -57,9 +58,11 @@ class Supervisor:
         grace: float,
         changed: Callable[[], bool],
         restart: Callable[[], None],
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         self.identity, self.cluster, self.workers, self.version = identity, cluster, workers, version
         self.name, self.grace, self.changed, self.restart = identity.name, grace, changed, restart
+        self.alive = alive
         self.stop_requests, self.reload_requests = StopRequests(), StopRequests()
         self.restarts = 0
         self.failures_in_a_row = 0
@@ -132,6 +135,7 @@ class Supervisor:
                 return
             if not (self.watchdog and self.watchdog.running):
                 self._start_watchdog(self.main)
+            self.alive()
             time.sleep(TICK)
         if not self._is_to_end():
             log.error("cluster ended unexpectedly", cluster=self.name, exitcode=self.main and self.main.exit_code)
@@ -150,6 +154,7 @@ class Supervisor:
     def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while not self._is_to_end() and time.monotonic() < until:
+            self.alive()
             time.sleep(TICK)
 
     def _stop(self) -> bool:
@@ -171,6 +176,7 @@ class Supervisor:
 
         Such a cluster hangs (django-q2 #23, #346) and need not be waited for.
         """
+        self.alive()
         time.sleep(TICK)
         snapshot = self.scoreboard.read()
         return snapshot.busy == 0 and min(since, snapshot.quiet) > QUIET_SECONDS

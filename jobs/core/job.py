@@ -113,8 +113,7 @@ class JobQuerySet(JobReads["JobLog"]):
         job = self.filter(pk=pk, attempt_count=attempt - 1, status__in=CLAIMABLE).annotate(now=Now()).first()
         if job is None:
             return None
-        lost = int(job.status == Status.PROCESSING)
-        ready = Q(lease_until__lt=Now()) if lost else Q(run_at__lte=Now())
+        ready = Q(lease_until__lt=Now()) if (lost := int(job.status == Status.PROCESSING)) else Q(run_at__lte=Now())
         with transaction.atomic():
             won = self.filter(ready, ~pauses.held(), pk=pk, status=job.status, attempt_count=attempt - 1).update(
                 status=Status.PROCESSING,
@@ -179,6 +178,7 @@ class JobLog(models.Model):
     lost_count = models.PositiveSmallIntegerField(_("workers lost"), default=0)
     unique_key = models.UUIDField(null=True, editable=False)  # hash of what equal jobs share; None: no `Unique` policy
     request_id = models.CharField(_("request"), max_length=32, blank=True, default="", db_default="")
+    traceparent = models.CharField(max_length=55, blank=True, default="", db_default="", editable=False)
     bound_to = models.CharField(max_length=pauses.PROVIDER_LENGTH, blank=True, default="", db_default="")
     """The provider that may have done the work already; the next attempt may use no other."""
     replayed_automatically = models.BooleanField(_("replayed automatically"), default=False)

@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from structlog.contextvars import get_contextvars
 
+from jobs import tracing
 from jobs.brokers import messages
 from jobs.core import job_types, used_ids
 from jobs.core.job import JOB_ID, STORED_ID, THIS_SITE, JobLog
@@ -83,8 +84,9 @@ def new_job(
     source: str = THIS_SITE,
     lane: str = "",
     run_at: datetime | None = None,
+    traceparent: str = "",
 ) -> JobLog:
-    """Return a job that is not written yet; lane and run_at: see `enqueue`.
+    """Return a job that is not written yet; lane and run_at: see `enqueue`. traceparent: instead of the present span.
 
     Raises ValueError (bad job_id, lane or run_at) and LookupError (unknown type).
     """
@@ -107,6 +109,7 @@ def new_job(
         **({} if run_at is None else {"run_at": check_run_at(run_at)}),
         max_attempts=kind.policy.attempts,
         request_id=get_contextvars().get("request_id", ""),
+        traceparent=traceparent,
     )
 
 
@@ -138,6 +141,8 @@ def enqueue_jobs(jobs: Sequence[JobLog], limits: Limits | None = None) -> list[R
     usual = Limits(kind.per_hour, kind.presentation.recipient, kind.per_address or 0)
     refused = [_explain(job, why) for job, why in zip(jobs, admission.admit(jobs, limits or usual), strict=True)]
     written = [job for job, why in zip(jobs, refused, strict=True) if why is None]
+    if tracing.is_on():
+        _trace(written)
     _send_messages(written)
     for job in written:
         log.info("job enqueued", job_id=job.job_id, job_type=job.job_type, source=job.source)
@@ -160,6 +165,15 @@ def _send_messages(jobs: Sequence[JobLog]) -> None:
     messages.send_many([messages.to(job, 1) for job in jobs if job not in scheduled])
     for job in scheduled:
         messages.send_next(job)
+
+
+def _trace(jobs: Sequence[JobLog]) -> None:
+    """Make a producer span for each written job, and store its context in the row."""
+    for job in jobs:
+        named = {"messaging__message__id": job.job_id, "messaging__destination__name": job.lane}
+        with tracing.span(f"send {job.job_type}", "producer", parent=job.traceparent, **named):
+            job.traceparent = tracing.traceparent()
+        JobLog.objects.filter(job_id=job.job_id).update(traceparent=job.traceparent)
 
 
 def _explain(job: JobLog, why: Admission) -> Refused | None:

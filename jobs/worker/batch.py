@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import Error, connection, transaction
 from django.db.models import Q
 
+from jobs import tracing
 from jobs.brokers import messages
 from jobs.brokers.django_q import Receipt, time_limit, timeout_postponed
 from jobs.core import job_types, sql
@@ -109,6 +110,9 @@ class Batch:
         attempts, self._unclaimed = self._unclaimed[:count], self._unclaimed[count:]
         now = time.monotonic()
         jobs = JobLog.objects.claim_many(attempts, worker=self._worker)
+        if tracing.is_on() and jobs:
+            with tracing.span("receive", "consumer", links=[job.traceparent for job in jobs], notifier__jobs=len(jobs)):
+                pass  # the spans of the jobs have other parents: their links lead here
         claimed = {job.pk: Claim(job, now + job.policy.lease - 1) for job in jobs}
         self._claims |= claimed
         for pk, attempt in attempts:

@@ -10,8 +10,9 @@ from contextlib import suppress
 
 from structlog.contextvars import bound_contextvars
 
+from jobs import tracing
 from jobs.core import job_types, retry_policy
-from jobs.core.errors import ErrorClass, describe
+from jobs.core.errors import ErrorClass, JobError, describe
 from jobs.core.job import JobLog
 from jobs.worker.pace import FLUSH_SECONDS, Pace
 from jobs.worker.thread_pool import Outcome, Outcomes, ThreadPool
@@ -123,10 +124,21 @@ class Executor:
         self.begun.add(job.pk)
         began, used = time.monotonic(), time.thread_time()
         failure = None
-        with bound_contextvars(request_id=job.request_id):
+        span = tracing.span(
+            f"process {job.job_type}",
+            "consumer",
+            parent=job.traceparent,
+            messaging__message__id=job.job_id,
+            messaging__destination__name=job.lane,
+            notifier__attempt=job.attempt_count,
+        )
+        with bound_contextvars(request_id=job.request_id), span:
             try:
                 job_types.get(job.job_type).handler(job)
             except Exception as exc:  # whatever a handler raises is the job's failure, never the worker's
+                tracing.fail(str(getattr(exc, "error_class", type(exc).__name__)))
+                if not isinstance(exc, JobError):
+                    tracing.report_unexpected(exc)
                 failure = retry_policy.judge_alone(
                     describe(exc), last_class=job.error_class, automatic=job.replayed_automatically
                 )

@@ -26,6 +26,8 @@ TEXTS = {str(page.relative_to(ROOT)): page.read_text() for page in PAGES}
 ALL = "\n".join(TEXTS.values())
 QUICK = TEXTS["docs/quick-reference.md"]
 FOREIGN = {"AWS_", "POST", "GET", "DELETE", "SIGTERM", "SIGKILL", "NOTIFY", "LISTEN", "CI", "TEST_ENGINE"}
+FOREIGN |= {"FORCE_SCRIPT_NAME", "SCRIPT_NAME", "USE_TZ", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
+FOREIGN |= {"CLOCK_MONOTONIC", "NAME_FILE", "SECRET_KEY_FILE"}
 DJANGO = ("check", "migrate", "collectstatic", "createsuperuser", "changepassword", "shell", "makemigrations")
 
 each_page = pytest.mark.parametrize("page", TEXTS)

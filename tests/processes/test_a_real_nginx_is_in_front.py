@@ -63,12 +63,19 @@ class Nginx:
         return "".join(file.read_text() for file in (self.folder / "log").iterdir())
 
 
+def nginx_version() -> tuple[int, ...]:
+    said = subprocess.run(["/usr/sbin/nginx", "-v"], capture_output=True, text=True).stderr
+    return tuple(map(int, re.findall(r"\d+", said)[:3]))
+
+
 def configuration(folder: Path, ports: dict[str, int], upstream: int) -> str:
     """The shipped file, with paths and ports of this machine."""
     text = (ROOT / "deploy/nginx/notifier.conf").read_text()
     text = text.replace("/etc/letsencrypt/live/example.mn", str(folder)).replace("/var/log/nginx", f"{folder}/log")
     text = text.replace("127.0.0.1:8000", f"127.0.0.1:{upstream}").replace("server_name example.mn", "server_name _")
     text = re.sub(r"listen \[::\]:.*\n", "", text)
+    if nginx_version() < (1, 25, 1):  # the older spelling of the same
+        text = re.sub(r" +http2 on;.*\n", "", text).replace("listen 443 ssl;", "listen 443 ssl http2;")
     return text.replace("listen 80;", f"listen {ports['http']};").replace("listen 443", f"listen {ports['https']}")
 
 

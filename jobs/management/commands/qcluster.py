@@ -18,6 +18,7 @@ from django.utils.module_loading import import_string
 
 from jobs.brokers import django_q, messages
 from jobs.cluster.identity import this_process
+from jobs.cluster.sign_of_life import SignOfLife
 from jobs.cluster.supervisor import Supervisor
 from jobs.core import job_types
 
@@ -62,6 +63,7 @@ class Command(BaseCommand):
             grace=grace,
             changed=code_changes() if options["reload"] else (lambda: False),
             restart=lambda: os.execve(sys.executable, [sys.executable, *sys.argv], environment),  # noqa: S606
+            alive=SignOfLife(settings.WORKER_ALIVE_FILE, settings.NOTIFY_SOCKET),
         )
         raise SystemExit(supervisor.run())
 
