@@ -1,16 +1,39 @@
 """The Django app of the queue."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
+
+from jobs import log_lines
+from jobs.conf import conf
+
+WITHOUT_DJANGO_Q = """The queue needs django-q2. Write in the settings:
+    INSTALLED_APPS = [..., "jobs", "django_q"]"""
 
 
 class JobsConfig(AppConfig):
     name = "jobs"
     verbose_name = _("Jobs")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def __init__(self, *names: Any) -> None:
+        super().__init__(*names)
+        # django-q2 reads this setting when its own app is loaded, after this one.
+        settings.Q_CLUSTER = conf.cluster
+
+    def import_models(self) -> None:
+        """Import the models, which need those of django-q2. Raise ImproperlyConfigured without it."""
+        if "django_q" not in self.apps.app_configs:
+            raise ImproperlyConfigured(WITHOUT_DJANGO_Q)
+        super().import_models()
 
     def ready(self) -> None:
-        from jobs import checks  # noqa: F401  (registers the system checks)
+        from jobs import checks, installation  # noqa: F401  (registers the system checks)
         from jobs.cluster import clusters
         from jobs.core import job_types
 
+        log_lines.configure()
         job_types.register_sweep(clusters.delete_old, clusters.old_clusters)

@@ -11,6 +11,7 @@ from django.urls import Resolver404, resolve
 
 from accounts.sign_in.event import NoticeStatus
 from jobs.cluster.clusters import HEARTBEAT_SECONDS
+from jobs.conf import conf
 from jobs.core import errors, job_types, sql
 from jobs.core.attempts import JobAttempt
 from jobs.core.job import Reason, Status
@@ -187,7 +188,7 @@ def test_the_times_of_the_quick_reference_are_the_times(settings):
     backoff, waits = settings.JOB_BACKOFF_SECONDS, settings.JOB_MAX_ATTEMPTS - 1
     at = [int(sum(backoff * 2**done for done in range(made))) for made in range(waits + 1)]
     assert re.findall(r"^    at +(.+) s ", QUICK, re.MULTILINE)[0].split() == [str(second) for second in at]
-    lease, limit = settings.JOB_LEASE_SECONDS, settings.JOB_TIMEOUT_SECONDS
+    lease, limit = settings.JOB_LEASE_SECONDS, conf.JOB_TIMEOUT_SECONDS
     timing = f"{lease} s (`JOB_LEASE_SECONDS`); its time limit {limit} s, its message is visible again after"
     assert f"{timing} {settings.Q_CLUSTER['retry']} s" in QUICK
     assert f"every {HEARTBEAT_SECONDS} s while there is something to do, on one host" in QUICK

@@ -6,6 +6,7 @@ from django.conf import settings
 from jobs import checks
 from jobs.core import job_types
 from jobs.core.job_types import Execution, JobType, Policy, Unique
+from notifier.checks import check_shared_cache
 from tests.support import sample_types
 
 RISING = {**settings.Q_CLUSTER, "timeout": 30, "retry": 60}
@@ -21,7 +22,7 @@ RISING = {**settings.Q_CLUSTER, "timeout": 30, "retry": 60}
         (checks.broker_on_our_database, {"Q_CLUSTER": {**RISING, "orm": "other"}}, "jobs.E003"),
         (checks.one_master_of_retries, {"Q_CLUSTER": {**RISING, "ack_failures": False}}, "jobs.E004"),
         (checks.one_master_of_retries, {"Q_CLUSTER": {**RISING, "save_limit": 250}}, "jobs.E004"),
-        (checks.shared_cache, {"CACHES": {"default": {"BACKEND": "x.LocMemCache"}}}, "jobs.W001"),
+        (check_shared_cache, {"CACHES": {"default": {"BACKEND": "x.LocMemCache"}}}, "notifier.W004"),
     ],
 )
 def test_a_wrong_setting_is_reported_with_its_fix(settings, check, changed, expected):

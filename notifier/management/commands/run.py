@@ -15,6 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connections
 
+from jobs.conf import conf
 from jobs.core import sql
 from notifier.ops.processes import Processes, Program
 
@@ -87,7 +88,7 @@ def programs(reload: bool) -> list[Program]:
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
     catcher = ["-m", "notifier.dev.catcher", "--port", str(settings.EMAIL_PORT), "--folder", str(settings.MAILBOX_DIR)]
     mail = Program("mail", [sys.executable, *catcher], grace=5)
-    worker = Program("worker", [*manage, "qcluster", *again], grace=settings.JOB_TIMEOUT_SECONDS + 10)
+    worker = Program("worker", [*manage, "qcluster", *again], grace=conf.JOB_TIMEOUT_SECONDS + 10)
     web = Program("web", [sys.executable, "-m", "gunicorn", "notifier.wsgi", *again], grace=15)
     return [mail, worker, web] if settings.MAIL_IS_CAUGHT else [worker, web]
 
