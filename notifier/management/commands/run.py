@@ -7,6 +7,7 @@ import secrets
 import socket
 import sys
 from argparse import ArgumentParser
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class Command(BaseCommand):
         parser.add_argument("--reload", action="store_true", help="restart when the code changes")
 
     def handle(self, **options: Any) -> None:
+        refuse_without_catcher()
         for port in [settings.PORT, settings.EMAIL_PORT] if settings.MAIL_IS_CAUGHT else [settings.PORT]:
             refuse_if_taken(port)
         if settings.DEBUG and "ENV_FILE" not in os.environ:
@@ -67,6 +69,15 @@ def write_env_file(path: Path) -> None:
     with contextlib.suppress(OSError), path.open("x") as file:
         path.chmod(0o600)
         file.write(DEVELOPMENT_ENV.format(secret_key=secrets.token_urlsafe(50)))
+
+
+def refuse_without_catcher() -> None:
+    """Raise CommandError, with what to do, when the mail catcher is needed and its package is not installed."""
+    if settings.MAIL_IS_CAUGHT and find_spec("aiosmtpd") is None:
+        raise CommandError(
+            "The local mail catcher needs aiosmtpd, which is not installed; nothing was started. "
+            "Install it: scripts/bootstrap requirements-local.txt (make run does so), or set EMAIL_HOST."
+        )
 
 
 def refuse_if_taken(port: int) -> None:
