@@ -34,6 +34,8 @@ class JobsConfig(AppConfig):
         from jobs import checks, installation  # noqa: F401  (registers the system checks)
         from jobs.cluster import clusters
         from jobs.core import job_types
+        from jobs.tasks import job_type
 
         log_lines.configure()
         job_types.register_sweep(clusters.delete_old, clusters.old_clusters)
+        job_type.connect()

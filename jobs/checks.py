@@ -100,13 +100,18 @@ def _policy_faults(kind: JobType) -> Iterator[tuple[str, str]]:
     policy = kind.policy
     if kind.lane not in Lane.values:
         yield f"the lane {kind.lane!r} is not one of {', '.join(Lane.values)}", "lane"
+    if policy.timeout is not None and kind.execution.threads:
+        yield "it runs in threads, which share the time of their batch, and has a timeout of its own", "policy.timeout"
+    yield from policy_faults(policy)
+
+
+def policy_faults(policy: Policy) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a policy of any type, and the name of the field to change."""
     if policy.timeout is not None and not (_is_whole(policy.timeout) and 1 <= policy.timeout <= LONGEST_TIMEOUT):
         yield (
             f"the timeout {policy.timeout!r} is not a whole number of seconds from 1 to {LONGEST_TIMEOUT}",
             "policy.timeout",
         )
-    elif policy.timeout is not None and kind.execution.threads:
-        yield "it runs in threads, which share the time of their batch, and has a timeout of its own", "policy.timeout"
     if policy.unique is not None:
         yield from _unique_faults(policy.unique)
     yield from _patience_faults(policy)

@@ -11,6 +11,7 @@ from jobs.core.used_ids import UsedJobId
 from jobs.maintenance.retention import RetentionMark
 from jobs.queue.bulk_replay import BulkReplay
 from jobs.stats.minutes import Minute
+from jobs.tasks.stored import TaskResultRow
 
 __all__ = [
     "AuditEntry",
@@ -25,5 +26,6 @@ __all__ = [
     "Minute",
     "ProviderState",
     "RetentionMark",
+    "TaskResultRow",
     "UsedJobId",
 ]

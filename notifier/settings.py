@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import django
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
@@ -175,6 +176,8 @@ INSTALLED_APPS = [
     "allauth.socialaccount.providers.github",
     "allauth.mfa",
 ]
+if django.VERSION < (6, 0):
+    INSTALLED_APPS.append("django_tasks")  # Django's Tasks interface before it was a part of Django
 if DEBUG:
     INSTALLED_APPS.insert(0, "notifier.dev.apps.DevConfig")  # the mail catcher, its pages, the demo accounts
 
@@ -307,6 +310,8 @@ MAILBOX_DIR = VAR_DIR / "mailbox"  # where the local mail catcher stores emails
 STATICFILES_DIRS = [BASE_DIR / "static"]
 
 READY_WAIT_SECONDS = 300  # /readyz fails when a due job has waited for longer
+
+TASKS = {"default": {"BACKEND": "jobs.tasks.Backend"}}  # docs/tasks.md
 
 SESSION_ENGINE = "accounts.sign_in.sessions"
 SESSION_COOKIE_AGE = 14 * 24 * 3600  # seconds after the last check of the user; accounts/sign_in/sessions.py

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from jobs.core.job import JobLog
 
 
+PATH_LENGTH = 200  # characters kept of the path of an exception's class
+
+
 class JobAttempt(models.Model):
     """An attempt that did not succeed. Rows are only added."""
 
@@ -33,6 +36,7 @@ class JobAttempt(models.Model):
     error_code = models.PositiveSmallIntegerField(_("error code"), null=True)
     error = models.TextField(_("error"), blank=True)
     trace = models.TextField(_("trace"), blank=True)
+    exception_path = models.CharField(max_length=PATH_LENGTH, blank=True, default="", db_default="")
 
     class Meta:
         db_table = "job_attempts"
@@ -51,6 +55,7 @@ def record_failed(job: JobLog, failure: Failure) -> None:
     started = models.Subquery(type(job).objects.filter(pk=job.pk).values("processing_at")[:1])
     made = {"number": job.attempt_count, "worker": job.worker, "started_at": started}
     failed = {"outcome": JobAttempt.Outcome.FAILED, "error_code": failure.code, "trace": failure.trace}
+    failed["exception_path"] = failure.path[:PATH_LENGTH]
     job.attempts.create(**made, **failed, **failure.columns)
 
 

@@ -45,7 +45,7 @@ class Counter(models.Model):
 
     slot = models.PositiveSmallIntegerField()
     name = models.CharField(max_length=40)
-    labels = models.CharField(max_length=200, blank=True)
+    labels = models.CharField(max_length=300, blank=True)
     bucket = models.CharField(max_length=10, blank=True)
     count = models.BigIntegerField(default=0)
     total = models.FloatField(default=0)

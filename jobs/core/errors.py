@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 MAX_ERROR = 2_000  # characters kept of a message: a server may answer with megabytes
 MAX_TRACE = 20_000
+MAX_CODE = 32_767  # what the column of a code holds
 
 
 class ErrorClass(models.TextChoices):
@@ -112,6 +113,8 @@ class Failure:
     alone and opens no breaker."""
     outage: bool = False
     """Whether a temporary error affects every job: the dead letter is replayed automatically, as an unreachable."""
+    path: str = ""
+    """The exception's class, as "module.Class"; "" for an attempt that ended without one."""
     alone: str | None = None
     """The class of a `configuration` error for a job that meets it again after a probe succeeded; None: the same."""
 
@@ -126,20 +129,33 @@ def describe(exc: BaseException) -> Failure:
 
     Texts are cut to MAX_ERROR and MAX_TRACE and hold no NUL, which PostgreSQL refuses.
     """
-    root = exc.__cause__ if isinstance(exc, JobError) and exc.__cause__ else exc
-    code = getattr(exc, "code", None)
-    trace = "".join(traceback.format_exception(exc))
+    known = exc if isinstance(exc, JobError) else None  # the fields of any other exception mean something else
+    root = known.__cause__ if known and known.__cause__ else exc
+    code = _code_of(exc)
     return Failure(
-        error_class=getattr(exc, "error_class", ErrorClass.TEMPORARY),
-        fingerprint=(type(root).__name__ + (f" {code}" if code else ""))[:100],
-        code=code if isinstance(code, int) else None,
-        error=_storable(str(exc) or type(exc).__name__, MAX_ERROR),
-        trace=_storable(trace, MAX_TRACE),
-        retry_after=getattr(exc, "retry_after", None),
-        slow=getattr(exc, "slow", False),
-        outage=getattr(exc, "outage", False),
-        alone=getattr(exc, "alone", None),
+        error_class=known.error_class if known else ErrorClass.TEMPORARY,
+        fingerprint=_storable(type(root).__name__ + (f" {code}" if code else ""), MAX_ERROR)[:100],
+        code=code,
+        error=_storable(_text_of(exc) or type(exc).__name__, MAX_ERROR),
+        trace=_storable("".join(traceback.format_exception(exc)), MAX_TRACE),
+        retry_after=known.retry_after if known else None,
+        slow=bool(known and known.slow),
+        outage=bool(known and known.outage),
+        path=_storable(f"{type(root).__module__}.{type(root).__qualname__}", MAX_ERROR),
+        alone=known.alone if known else None,
     )
+
+
+def _code_of(exc: BaseException) -> int | None:
+    code = getattr(exc, "code", None)
+    return code if isinstance(code, int) and not isinstance(code, bool) and 0 <= code <= MAX_CODE else None
+
+
+def _text_of(exc: BaseException) -> str:
+    try:
+        return str(exc)
+    except Exception:  # an exception whose own text raises one
+        return ""
 
 
 def gist(error: str) -> str:

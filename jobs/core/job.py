@@ -93,10 +93,8 @@ class JobQuerySet(JobReads["JobLog"]):
 
     def next_attempt(self, pk: int) -> tuple[int, float] | None:
         """Return the number of a waiting job's next attempt, and the seconds until it is due (0 or less: it is)."""
-        number_and_wait = self.filter(pk=pk, status__in=WAITING).values_list(
-            F("attempt_count") + 1, F("run_at") - Now()
-        )
-        found = number_and_wait.first()
+        waiting = self.filter(pk=pk, status__in=WAITING)
+        found = waiting.values_list(F("attempt_count") + 1, F("run_at") - Now()).first()
         return (found[0], found[1].total_seconds()) if found else None
 
     def claim_many(self, attempts: list[tuple[int, int]], worker: str) -> list["JobLog"]:
@@ -165,7 +163,7 @@ class JobLog(models.Model):
     """One job. The only module that changes its status is this one."""
 
     job_id = models.CharField(_("job id"), max_length=200, unique=True, validators=[RegexValidator(STORED_ID)])
-    job_type = models.CharField(_("type"), max_length=64)
+    job_type = models.CharField(_("type"), max_length=job_types.MAX_NAME)
     user_id = models.CharField(_("user"), max_length=128)
     source = models.CharField(_("source"), max_length=64, default=THIS_SITE)
     lane = models.CharField(_("lane"), max_length=8, choices=Lane, default=Lane.DEFAULT, db_default=Lane.DEFAULT)
@@ -194,6 +192,7 @@ class JobLog(models.Model):
     waited: float | None = None  # by a claim: seconds that the job had been due; None when its worker was lost
     age: float = 0.0  # seconds since it was enqueued
     expired: bool = False  # whether it is too old to be tried
+    returned: Any = None  # by its handler, for the receivers of its settlement
 
     objects = JobQuerySet.as_manager()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
 from django.utils.functional import Promise
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # a move of a job asks for its policy
     from jobs.core.job import JobLog
 
 RECIPIENT_LENGTH = 254  # characters of a recipient that are indexed; the index refuses rows that are too long
+MAX_NAME = 200  # characters of a type's name
 LONGEST_WAIT = 24 * 3600.0  # seconds between two attempts
 
 Settled = Callable[["list[tuple[JobLog, Failure | None]]"], None]
@@ -68,6 +69,14 @@ class Unique:
     """Seconds after its enqueue for which the first job refuses equal ones, even when it is completed or dead."""
     key: tuple[str, ...] = ()
     """The payload's keys that are compared; () compares the whole payload."""
+    pick: Callable[[dict[str, Any]], Any] | None = field(default=None, compare=False)
+    """Returns what is compared of a payload (JSON), instead of `key`."""
+
+    def compared(self, payload: dict[str, Any]) -> Any:
+        """Return what equal jobs have in common."""
+        if self.pick is not None:
+            return self.pick(payload)
+        return {key: payload.get(key) for key in self.key} if self.key else payload
 
 
 @dataclass(frozen=True)
@@ -147,6 +156,7 @@ class Sweep:
 
 
 _types: dict[str, JobType] = {}
+_resolvers: dict[str, Callable[[str], JobType]] = {}
 _sweeps: list[Sweep] = []
 _receivers: dict[str, list[Settled]] = {}
 _pruners: list[Callable[[bool], dict[str, int]]] = []
@@ -157,11 +167,26 @@ def register(job_type: JobType) -> None:
     _types[job_type.name] = job_type
 
 
+def register_resolver(prefix: str, resolve: Callable[[str], JobType]) -> None:
+    """Register a function that returns the types whose names begin with `prefix`; called once for each name.
+
+    resolve: raises LookupError, which says why, when this version of the site has no such type.
+    """
+    _resolvers[prefix] = resolve
+
+
+def resolved_prefixes() -> list[str]:
+    """Return the beginnings of names whose types may be unknown until a job needs them."""
+    return list(_resolvers)
+
+
 def get(name: str) -> JobType:
     """Return the type of that name.
 
     Raises LookupError when this version of the site has none.
     """
+    if name not in _types and (prefix := next(filter(name.startswith, _resolvers), None)):
+        register(_resolvers[prefix](name))
     try:
         return _types[name]
     except KeyError:
@@ -170,7 +195,15 @@ def get(name: str) -> JobType:
 
 def get_or_none(name: str) -> JobType | None:
     """Return the type of that name; None when this version of the site has none."""
-    return _types.get(name)
+    try:
+        return get(name)
+    except LookupError:
+        return None
+
+
+def is_registered(name: str) -> bool:
+    """Return whether that type is known now; unlike `get`, it imports nothing that an operator's input names."""
+    return name in _types
 
 
 def policy_of(name: str) -> Policy:
@@ -250,5 +283,6 @@ def all_types() -> list[JobType]:
 
 def unregister(name: str) -> None:
     """Forget a job type; LookupError when it is not registered."""
-    get(name)
+    if name not in _types:
+        raise LookupError(f"no handler is registered for jobs of type {name!r}")
     del _types[name]

@@ -41,7 +41,7 @@ URGENT_LANES = frozenset({Lane.URGENT, Lane.ALERT})
 class JobTypeState(models.Model):
     """Whether a job type is paused by an operator or suspended by its breaker."""
 
-    job_type = models.CharField(_("type"), max_length=64, primary_key=True)
+    job_type = models.CharField(_("type"), max_length=200, primary_key=True)
     paused_at = models.DateTimeField(_("paused"), null=True)
     paused_by = models.CharField(_("by"), max_length=150, blank=True)
     pause_reason = models.CharField(_("why"), max_length=200, blank=True)

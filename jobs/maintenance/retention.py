@@ -23,6 +23,7 @@ from jobs.core.job import JobLog, JobQuerySet, Status
 from jobs.core.used_ids import UsedJobId, hash_job_id
 from jobs.queue import actions, bulk_replay
 from jobs.stats import job_counts
+from jobs.tasks.stored import TaskResultRow
 
 log = structlog.get_logger("jobs.maintenance.retention")
 
@@ -54,6 +55,7 @@ def prune(*, dry_run: bool = False) -> dict[str, int]:
         "jobs deleted": _delete_old(dry_run),
         "jobs blanked": _blank_old(dry_run),
         "job ids forgotten": _delete(UsedJobId, "deleted_at", conf.RETENTION_DAYS_JOB_IDS, dry_run),
+        "task results deleted": _delete(TaskResultRow, "written_at", conf.RETENTION_DAYS_PAYLOAD, dry_run),
         "audit entries deleted": _delete(audit.AuditEntry, "at", conf.RETENTION_DAYS_AUDIT, dry_run),
     }
     for more in job_types.pruners():

@@ -133,8 +133,9 @@ def resume(target: str, *, who: str) -> bool:
 
 def find_target(target: str) -> str:
     """Return `target` if it names a registered job type, a lane ("lane:NAME") or ALL_MAIL. Raise LookupError."""
-    if target != ALL_MAIL and target not in LANE_TARGETS:
-        job_types.get(target)
+    known = target == ALL_MAIL or target in LANE_TARGETS or job_types.is_registered(target)
+    if not known and not pauses.JobTypeState.objects.filter(job_type=target.replace("\x00", "")).exists():
+        raise LookupError(f"no handler is registered for jobs of type {target!r}")
     return target
 
 

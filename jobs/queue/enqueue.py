@@ -58,7 +58,7 @@ def enqueue(
     """Write a job and its message; both commit or roll back with the caller's transaction.
 
     job_id: the idempotency key (1-128 of `A-Z a-z 0-9 . _ : -`).
-    user_id: the user, within `source`, whose hourly limit it counts against.
+    user_id: the user, within `source`, whose hourly limit it counts against; "" for nobody's job, without such a limit.
     lane: how urgent it is; "" for the lane of its type.
     run_at: when the job is due first, with a time zone, at most a year ahead; a past time, like None, is now.
     Raises Duplicate, RateLimited, ValueError (bad job_id, lane or run_at) and LookupError (unknown type).
@@ -125,8 +125,7 @@ def _hash_unique(kind: job_types.JobType, source: str, payload: dict[str, Any]) 
     """Return the hash of what equal jobs have in common; None when the type has no `Unique` policy."""
     if (unique := kind.policy.unique) is None:
         return None
-    compared = {key: payload.get(key) for key in unique.key} if unique.key else payload
-    return used_ids.hash_job_id(json.dumps([kind.name, source, compared], sort_keys=True))
+    return used_ids.hash_job_id(json.dumps([kind.name, source, unique.compared(payload)], sort_keys=True))
 
 
 def enqueue_jobs(jobs: Sequence[JobLog], limits: Limits | None = None) -> list[Refused | None]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 from django.db import Error, connection, transaction
+from django.db.models import Q
 
 from jobs.brokers import messages
 from jobs.brokers.django_q import Receipt, time_limit, timeout_postponed
@@ -75,11 +76,17 @@ class Batch:
             self._release_unclaimed()
 
     def _set_limited_apart(self) -> None:
-        """Set the attempts of types with a timeout of their own apart: no other claimed job may wait for them."""
-        if not (types := job_types.leases()):
-            return
+        """Set the attempts of types with a timeout of their own apart: no other claimed job may wait for them.
+
+        A type that was unknown until now is asked for here, so that the claim knows its lease.
+        """
+        where = Q(job_type__in=job_types.leases())
+        for prefix in job_types.resolved_prefixes():
+            where |= Q(job_type__startswith=prefix)
         keys = [pk for pk, _ in self._unclaimed]
-        limited = set(JobLog.objects.filter(pk__in=keys, job_type__in=types).values_list("pk", flat=True))
+        found = dict(JobLog.objects.filter(where, pk__in=keys).values_list("pk", "job_type"))
+        types = {name: job_types.get_or_none(name) for name in set(found.values())}
+        limited = {pk for pk, name in found.items() if (kind := types[name]) and kind.policy.timeout is not None}
         self._limited = [attempt for attempt in self._unclaimed if attempt[0] in limited]
         self._unclaimed = [attempt for attempt in self._unclaimed if attempt[0] not in limited]
 

@@ -98,7 +98,7 @@ class JobTypeStateAdmin(ReadOnlyAdmin):
         if name == actions.ALL_MAIL or name in actions.LANE_TARGETS:
             return name
         if (
-            job_types.get_or_none(name) is None
+            not job_types.is_registered(name)
             and not JobTypeState.objects.filter(job_type=name.replace("\x00", "")).exists()
         ):
             raise Http404

@@ -12,12 +12,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import DateTimeField, Value
 from django.db.models.functions import Greatest, Now
 
 SERVER_STATE = (
     "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::bool, current_setting('server_encoding')"
 )
+IDLE = 0  # libpq's PQTRANS_IDLE: outside a transaction
 READ_ONLY = "25006"  # SQLSTATE read_only_sql_transaction
 CLOCK = {"postgresql": "clock_timestamp()", "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"}
 PAST = {
@@ -199,6 +201,23 @@ def fetch_each(queries: Sequence[Any], within: str = "{}") -> list[Any]:
     parts = [query.query.sql_with_params() for query in queries]
     columns = ", ".join(f"({within.format(text)})" for text, _ in parts)
     return list(fetch_one(f"SELECT {columns}", [value for _, values in parts for value in values]))
+
+
+def in_transaction(of: BaseDatabaseWrapper) -> bool:
+    """Return whether a connection is in a transaction, whether Django began it or a statement did."""
+    if of.in_atomic_block:
+        return True
+    if of.connection is None:
+        return False
+    if of.vendor == "postgresql":
+        return not of.autocommit or of.connection.info.transaction_status != IDLE
+    return not of.autocommit or bool(of.connection.in_transaction)
+
+
+def abandon(of: BaseDatabaseWrapper) -> None:
+    """Roll back a connection's transaction by closing it, however deep in atomic blocks; the next use connects again."""
+    of.in_atomic_block = of.closed_in_transaction = False
+    of.close()
 
 
 def seconds_of(duration: Any) -> float:

@@ -29,7 +29,7 @@ ASK = """
 SELECT (SELECT id FROM job_logs WHERE job_id = %s),
        (SELECT status FROM job_ids_used WHERE digest = %s),
        (SELECT (JULIANDAY(created_at) - JULIANDAY('NOW')) * 86400 + 3600 FROM job_logs
-        WHERE job_type = %s AND user_id = %s AND source = %s AND lane = %s
+        WHERE job_type = %s AND user_id = %s AND source = %s AND lane = %s AND user_id <> ''
         AND created_at > STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', '-1 hour')
         ORDER BY created_at DESC LIMIT 1 OFFSET %s)
 """

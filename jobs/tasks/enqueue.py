@@ -1,0 +1,46 @@
+"""Enqueueing a task as a job."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from jobs.core.job import JobLog
+from jobs.queue.enqueue import enqueue
+from jobs.tasks import names, results
+from jobs.tasks.compat import Task, task_enqueued
+from jobs.tasks.json_values import as_stored
+
+
+def enqueue_task(
+    task: Task,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    job_id: str | None = None,
+    run_at: datetime | None = None,
+    lane: str = "",
+) -> JobLog:
+    """Write the job of a task and its message, in the caller's transaction.
+
+    args, kwargs: JSON, at most `json_values.LONGEST` bytes.
+    job_id: the idempotency key, and the id of the result; None: a new one.
+    run_at: when the task is due first; None: its `run_after`, else now.
+    lane: "" for the lane of the task's priority.
+    Raises jobs.queue.enqueue.Duplicate for a used job_id, or an equal task where its options have `unique`. Raises
+    TypeError or ValueError for arguments that cannot be stored, ValueError for a bad job_id, run_at or lane, and
+    InvalidTask when no worker could find the task.
+    """
+    names.check_found(task)
+    values = as_stored([list(args), dict(kwargs or {})], f"the arguments of {task.module_path}")
+    job = enqueue(
+        names.type_name(task),
+        results.as_payload(task, *values),
+        job_id=job_id or str(uuid.uuid4()),
+        user_id="",
+        lane=lane or names.lane_of(task.priority),
+        run_at=run_at or task.run_after,
+    )
+    job.refresh_from_db()  # the times are the database's
+    task_enqueued.send(type(task.get_backend()), task_result=results.of_job(job, task))
+    return job
