@@ -34,6 +34,7 @@ from django_q.models import OrmQ
 from django_q.signals import post_execute_in_worker, pre_execute
 from django_q.signing import BadSignature, PickleSerializer, SignedPackage
 from django_q.tasks import async_task
+from django_q.exceptions import TimeoutException as TaskTimeout
 from django_q.timeout import TimeoutHandler
 from django_q.worker import worker
 
