@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from jobs import log_lines
-from jobs.conf import conf
+from jobs.conf import conf, faults
 
 WITHOUT_DJANGO_Q = """The queue needs django-q2. Write in the settings:
     INSTALLED_APPS = [..., "jobs", "django_q"]"""
@@ -21,6 +21,8 @@ class JobsConfig(AppConfig):
 
     def __init__(self, *names: Any) -> None:
         super().__init__(*names)
+        if wrong := faults():
+            raise ImproperlyConfigured("\n".join(["Settings of the queue:", *wrong]))
         # django-q2 reads this setting when its own app is loaded, after this one.
         settings.Q_CLUSTER = conf.cluster
 

@@ -80,8 +80,8 @@ class QueueSettings:
         }
         ours = {
             "name": NAME,
-            "broker_class": BROKERS.get(broker, broker),
-            **carriers.get(broker, {}),
+            "broker_class": BROKERS[broker],
+            **carriers[broker],
             "workers": workers,
             "queue_limit": workers,
             "bulk": workers * self.JOB_BATCH_SIZE,
@@ -105,3 +105,17 @@ def numbers() -> dict[str, float]:
     """Return the settings that are numbers, with the smallest that each may be."""
     found = {name: each.least for name, each in vars(QueueSettings).items() if isinstance(each, Setting)}
     return {name: least for name, least in found.items() if least is not None}
+
+
+def faults() -> list[str]:
+    """Return a line for each setting of the queue that is not a possible value, with what to write."""
+    found = []
+    for name, least in numbers().items():
+        value = getattr(conf, name)
+        if not isinstance(value, int | float) or isinstance(value, bool) or value < least:
+            found.append(f"{name} is {value!r}: set it to a number of at least {least}, or remove it.")
+    if conf.Q_BROKER not in BROKERS:
+        found.append(f"Q_BROKER is {conf.Q_BROKER!r}: set it to one of {', '.join(BROKERS)}.")
+    elif conf.Q_BROKER == "redis" and not (conf.REDIS_URL or "redis" in getattr(settings, "Q_CLUSTER", {})):
+        found.append('Q_BROKER is "redis" and REDIS_URL is empty: set REDIS_URL = "redis://127.0.0.1:6379/0".')
+    return found

@@ -11,7 +11,7 @@ from django.db import connections, router
 from django_q.conf import Conf
 
 import jobs
-from jobs.conf import BROKERS, conf, numbers
+from jobs.conf import conf
 from jobs.core import sql
 from jobs.core.job import JobLog
 from jobs.core.job_types import all_types
@@ -22,8 +22,8 @@ SQLITE_OPTIONS = '{"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command
 
 @register("jobs")
 def check_installation(**_: Any) -> list[CheckMessage]:
-    """Check what the queue needs from a project (jobs.E006 to jobs.E010, jobs.W002 and jobs.W003)."""
-    parts = (_order, _database, _time_zones, _values, _other_package, _use)
+    """Check what the queue needs from a project (jobs.E006 to jobs.E009, jobs.W002 and jobs.W003)."""
+    parts = (_order, _database, _time_zones, _other_package, _use)
     return list(chain.from_iterable(part() for part in parts))
 
 
@@ -54,7 +54,7 @@ def _database() -> Iterator[CheckMessage]:
     elif default.vendor not in sql.CLOCK:
         yield Error(
             f"The database {default.settings_dict['ENGINE']} has not what the queue needs.",
-            hint='Set the ENGINE of DATABASES["default"] to "django.db.backends.postgresql"; SQLite is for development.',
+            hint='Set DATABASES["default"]["ENGINE"] = "django.db.backends.postgresql"; SQLite serves development.',
             id="jobs.E007",
         )
     elif default.vendor == "sqlite" and default.settings_dict["OPTIONS"].get("transaction_mode") != "IMMEDIATE":
@@ -73,34 +73,14 @@ def _time_zones() -> Iterator[CheckMessage]:
         )
 
 
-def _values() -> Iterator[CheckMessage]:
-    """Yield E009 for each setting of the queue that is not a possible value."""
-    for name, least in numbers().items():
-        value = getattr(conf, name)
-        if not isinstance(value, int | float) or isinstance(value, bool) or value < least:
-            yield Error(
-                f"{name} is {value!r}.",
-                hint=f"Set {name} to a number of at least {least}, or remove it.",
-                id="jobs.E009",
-            )
-    if conf.Q_BROKER not in BROKERS:
-        yield Error(f"Q_BROKER is {conf.Q_BROKER!r}.", hint=f"Set it to one of {', '.join(BROKERS)}.", id="jobs.E009")
-    elif conf.Q_BROKER == "redis" and not conf.cluster["redis"]:
-        yield Error(
-            'Q_BROKER is "redis", and REDIS_URL is empty.',
-            hint='Set REDIS_URL = "redis://127.0.0.1:6379/0".',
-            id="jobs.E009",
-        )
-
-
 def _other_package() -> Iterator[CheckMessage]:
-    """Yield E010 for a package `jobs` of the project's own: which one is imported depends on how a process starts."""
+    """Yield E009 for a package `jobs` of the project's own: which one is imported depends on how a process starts."""
     own, ours = conf.base_dir / "jobs", Path(jobs.__path__[0])
     if (own / "__init__.py").exists() and not own.samefile(ours):
         yield Error(
             f"The project has a package {own}, which is called like that of the queue, {ours}.",
             hint="Rename the project's package; one of the two hides the other.",
-            id="jobs.E010",
+            id="jobs.E009",
         )
 
 

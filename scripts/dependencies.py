@@ -26,8 +26,8 @@ pins them with hashes, for every Python from 3.11 (`make lock`). `scripts/depend
 """
 SECTIONS = {
     "dependencies": "The queue",
-    "extra redis": "For `Q_BROKER = \"redis\"`",
-    "extra sqs": "For `Q_BROKER = \"sqs\"`",
+    "extra redis": 'For `Q_BROKER = "redis"`',
+    "extra sqs": 'For `Q_BROKER = "sqs"`',
     "group site": "The site",
     "group local": "`make run`, in addition",
     "group anymail": "For the HTTP interface and the webhooks of a mail service",

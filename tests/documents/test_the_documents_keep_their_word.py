@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from django.conf import global_settings
 from django.core.management import find_commands, load_command_class
 from django.urls import Resolver404, resolve
 
 from accounts.sign_in.event import NoticeStatus
 from jobs.cluster.clusters import HEARTBEAT_SECONDS
-from jobs.conf import conf
+from jobs.conf import QueueSettings, conf
 from jobs.core import errors, job_types, sql
 from jobs.core.attempts import JobAttempt
 from jobs.core.job import Reason, Status
@@ -26,7 +27,7 @@ PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")
 TEXTS = {str(page.relative_to(ROOT)): page.read_text() for page in PAGES}
 ALL = "\n".join(TEXTS.values())
 QUICK = TEXTS["docs/quick-reference.md"]
-FOREIGN = {"AWS_", "POST", "GET", "DELETE", "SIGTERM", "SIGKILL", "NOTIFY", "LISTEN", "CI", "TEST_ENGINE"}
+FOREIGN = {"Q_CLUSTER", "AWS_", "POST", "GET", "DELETE", "SIGTERM", "SIGKILL", "NOTIFY", "LISTEN", "CI", "TEST_ENGINE"}
 DJANGO = ("check", "migrate", "collectstatic", "createsuperuser", "changepassword", "shell", "makemigrations")
 
 each_page = pytest.mark.parametrize("page", TEXTS)
@@ -73,6 +74,9 @@ def metrics():
 def test_every_setting_that_is_named_exists(page):
     given = re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`", TEXTS[page])
     known = set(site_settings.env._fields) | {name for name in dir(site_settings) if name.isupper()} | FOREIGN
+    known |= {name for place in (QueueSettings, global_settings) for name in dir(place) if name.isupper()} | {
+        "Q_CLUSTER"
+    }
     assert {name for name in given if name not in known and not name.startswith("AWS_")} == set()
 
 

@@ -1,4 +1,4 @@
-"""docs/install.md, followed literally in stock projects: the wheel of this checkout, a task, its worker and the pages."""
+"""docs/install.md, followed literally in stock projects: the wheel of this checkout, a task, its worker, the pages."""
 
 import os
 import re
@@ -29,7 +29,7 @@ from django.test import Client
 settings.ALLOWED_HOSTS = ["testserver"]
 client = Client()
 client.force_login(get_user_model().objects.create_superuser("operator", "o@example.mn", "a long pass phrase"))
-todo, seen = ["/admin/", "/admin/jobs/"], {}
+todo, seen = ["/admin/", "/admin/jobs/", "/admin/jobs/joblog/?status=all"], {}
 while todo:
     page = todo.pop()
     if page not in seen:
@@ -127,7 +127,7 @@ def test_a_stock_project_runs_a_task_and_its_operators_see_it(python, django, fi
     project = Project(python, tmp_path)
     follow(project, checkout, django, first_line)
     (project.folder / "pages.py").write_text(PAGES)
-    seen = project.shell('python manage.py shell --command "exec(open(\'pages.py\').read())"')
+    seen = project.shell("python manage.py shell --command \"exec(open('pages.py').read())\"")
     statuses = dict(re.findall(r"'(/admin/[^']*)': (\d+)", seen))
     assert set(statuses.values()) == {"200"}, statuses
     assert {"/admin/jobs/joblog/", "/admin/jobs/joblog/dead-letters/", "/admin/jobs/jobtypestate/"} <= set(statuses)
@@ -188,7 +188,6 @@ def test_every_setting_of_the_page_has_its_default():
 
 @pytest.mark.world
 def test_a_project_on_postgresql_follows_the_page(checkout, tmp_path, own_postgres):
-    own_postgres.start()
     place = {"HOST": "127.0.0.1", "PORT": own_postgres.port, "USER": "postgres", "NAME": "postgres"}
     database = {"ENGINE": "django.db.backends.postgresql", **place}
     settings = SETTINGS.partition("DATABASES[")[0] + f'DATABASES = {{"default": {database!r}}}\n'

@@ -21,6 +21,7 @@ from jobs.cluster.supervisor import Supervisor
 from jobs.conf import conf
 from jobs.core import job_types
 
+KEEP_SECONDS, SQLITE_WAIT_SECONDS = 60, 20
 GARBAGE = 20_000  # new objects between two collections: an email leaves hundreds, and none in a cycle
 
 
@@ -47,6 +48,7 @@ class Command(BaseCommand):
         if grace < 0:
             raise CommandError("--grace must be 0 seconds or more")
         django_q.set_workers(workers, conf.JOB_BATCH_SIZE)
+        keep_connections()
         import_string(messages.RUN)  # here, so that the workers share its modules
         connections.close_all()
         for kind in job_types.all_types():
@@ -64,6 +66,20 @@ class Command(BaseCommand):
             restart=lambda: os.execve(sys.executable, [sys.executable, *sys.argv], environment),  # noqa: S606
         )
         raise SystemExit(supervisor.run())
+
+
+def keep_connections() -> None:
+    """Prepare the database settings of this process and its workers: a connection stays open between two jobs.
+
+    With Django's default (CONN_MAX_AGE=0) each look at the queue would connect again. A transaction of SQLite takes the
+    lock when it begins: one that takes it later fails when another process has written meanwhile.
+    """
+    default = connections["default"]
+    if default.settings_dict["CONN_MAX_AGE"] == 0:
+        default.settings_dict |= {"CONN_MAX_AGE": KEEP_SECONDS, "CONN_HEALTH_CHECKS": True}
+    if default.vendor == "sqlite":
+        options = {"transaction_mode": "IMMEDIATE", "timeout": SQLITE_WAIT_SECONDS}
+        default.settings_dict["OPTIONS"] = {**options, **default.settings_dict["OPTIONS"]}
 
 
 def initial_environment() -> dict[bytes, bytes]:
@@ -99,7 +115,7 @@ def version() -> str:
 def code_changes() -> Callable[[], bool]:
     """Return a function that checks whether a loaded Python file has changed."""
     files = [path for path in iter_all_python_module_files() if conf.base_dir in path.parents]
-    before = {path: _modified_at(path) for path in files if ".venv" not in path.parts}
+    before = {path: _modified_at(path) for path in files if not {".venv", "site-packages"} & set(path.parts)}
 
     return lambda: any(_modified_at(path) != at for path, at in before.items())
 
