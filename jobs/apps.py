@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
@@ -28,7 +28,7 @@ class JobsConfig(AppConfig):
 
     def import_models(self) -> None:
         """Import the models, which need those of django-q2. Raise ImproperlyConfigured without it."""
-        if "django_q" not in self.apps.app_configs:
+        if not apps.is_installed("django_q"):
             raise ImproperlyConfigured(WITHOUT_DJANGO_Q)
         super().import_models()
 

@@ -35,11 +35,11 @@ while todo:
     if page not in seen:
         answer = client.get(page)
         seen[page] = answer.status_code
-        links = re.findall(r'href="(/admin/jobs/[^"?#]*)', answer.content.decode())
+        links = re.findall(r'href="(/admin/jobs/[^"?#]*)', answer.getvalue().decode())
         todo += links
         if "/joblog/" in page:
-            assert "admin_jobs/jobs.css" in answer.content.decode(), page
-            assert 'id="sure"' in answer.content.decode(), page
+            assert "admin_jobs/jobs.css" in answer.getvalue().decode(), page
+            assert 'id="sure"' in answer.getvalue().decode(), page
 print(seen)
 """
 

@@ -81,7 +81,7 @@ def test_the_site_repeats_no_default_of_the_queue():
     assert len(set(named) & set(OWN)) >= 10
 
 
-def test_lines_go_to_the_standard_loggers_masked_when_nobody_configured_structlog(caplog):
+def test_lines_go_to_the_standard_loggers_masked_without_a_configuration_of_structlog(caplog):
     before = structlog.get_config()
     try:
         structlog.reset_defaults()
