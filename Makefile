@@ -22,7 +22,7 @@
 # make soak    an hour at 60 % of the top rate: memory, bloat, latency       make soak MINUTES=60 RATE=600
 # make openapi   writes docs/openapi.json, the description of the HTTP API
 # make format, make messages   format the code; collect and compile the translations
-# make lock    pins the packages of requirements*.in                         make lock UPGRADE=--upgrade
+# make lock    pins the packages of pyproject.toml, for every Python         make lock UPGRADE=--upgrade
 
 VENV ?= .venv
 PYTHON_IN = $(VENV)/bin/python
@@ -38,6 +38,7 @@ help:
 
 run:
 	@$(BOOTSTRAP) requirements.txt
+	@$(BOOTSTRAP) requirements-local.txt
 	@DEBUG=$${DEBUG-1} exec $(PYTHON_IN) manage.py run
 
 demo:
@@ -141,12 +142,14 @@ prune-bench:
 lock:
 	@$(BOOTSTRAP) requirements-dev.txt
 	@$(PYTHON_IN) -m pip install --quiet --disable-pip-version-check uv
-	@$(COMPILE) requirements.in -o requirements.txt
-	@$(COMPILE) -c requirements.txt requirements-dev.in -o requirements-dev.txt
-	@$(COMPILE) -c requirements-dev.txt requirements-sqs.in -o requirements-sqs.txt
-	@$(COMPILE) -c requirements-dev.txt requirements-anymail.in -o requirements-anymail.txt
-	@$(COMPILE) -c requirements-dev.txt requirements-otel.in -o requirements-otel.txt
-	@$(COMPILE) -c requirements-dev.txt requirements-sentry.in -o requirements-sentry.txt
-	@$(COMPILE) -c requirements-dev.txt requirements-bench.in -o requirements-bench.txt
+	@$(COMPILE) pyproject.toml --group site -o requirements.txt
+	@$(COMPILE) -c requirements.txt pyproject.toml --group dev -o requirements-dev.txt
+	@$(COMPILE) -c requirements-dev.txt --group local -o requirements-local.txt
+	@$(COMPILE) -c requirements-dev.txt --group anymail -o requirements-anymail.txt
+	@$(COMPILE) -c requirements-dev.txt --group otel -o requirements-otel.txt
+	@$(COMPILE) -c requirements-dev.txt --group sentry -o requirements-sentry.txt
+	@$(COMPILE) -c requirements-dev.txt pyproject.toml --extra sqs -o requirements-sqs.txt
+	@$(COMPILE) -c requirements-dev.txt pyproject.toml --group bench -o requirements-bench.txt
+	@scripts/dependencies.py
 
-COMPILE = $(PYTHON_IN) -m uv pip compile --quiet --generate-hashes --no-emit-index-url --no-strip-extras --python-version 3.11 $(UPGRADE)
+COMPILE = $(PYTHON_IN) -m uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras --python-version 3.11 $(UPGRADE)

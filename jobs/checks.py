@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, register
 
+from jobs.conf import BROKERS, conf
 from jobs.core import job_types
 from jobs.core.job_types import LONGEST_WAIT, JobType, Policy, Unique
 from jobs.core.pauses import Lane
 from jobs.core.retry_policy import JITTER
 
-UNSHARED = ("LocMemCache", "DummyCache")
 MOST_ATTEMPTS = 100
 LONGEST_TIMEOUT = 24 * 3600
 
@@ -23,13 +23,13 @@ def order_of_times(**_: Any) -> list[CheckMessage]:
 
     Otherwise a job could start again while its last attempt still runs.
     """
-    conf, lease = settings.Q_CLUSTER, settings.JOB_LEASE_SECONDS
-    if 0 < conf["timeout"] < lease < conf["retry"]:
+    timeout, lease, retry = conf.cluster["timeout"], conf.JOB_LEASE_SECONDS, conf.cluster["retry"]
+    if 0 < timeout < lease < retry:
         return []
     return [
         Error(
-            f"timeout ({conf['timeout']}), lease ({lease}) and retry ({conf['retry']}) are not in rising order.",
-            hint="Set JOB_LEASE_SECONDS alone; settings.py derives Q_CLUSTER's timeout and retry from it.",
+            f"timeout ({timeout}), lease ({lease}) and retry ({retry}) are not in rising order.",
+            hint="Set JOB_LEASE_SECONDS alone; Q_CLUSTER's timeout and retry follow from it.",
             id="jobs.E001",
         )
     ]
@@ -55,12 +55,12 @@ def no_connection_pool(**_: Any) -> list[CheckMessage]:
 @register("jobs")
 def broker_on_our_database(**_: Any) -> list[CheckMessage]:
     """Check that messages are in the database of their jobs, to commit with them (jobs.E003)."""
-    conf = settings.Q_CLUSTER
-    if conf.get("broker_class") != "jobs.brokers.orm.OrmBroker" or conf.get("orm") == "default":
+    cluster = conf.cluster
+    if cluster["broker_class"] != BROKERS["orm"] or cluster.get("orm") == "default":
         return []
     return [
         Error(
-            f"The messages are in the database {conf.get('orm')!r}, the jobs in 'default': two transactions.",
+            f"The messages are in the database {cluster.get('orm')!r}, the jobs in 'default': two transactions.",
             hint='Set Q_CLUSTER["orm"] to "default".',
             id="jobs.E003",
         )
@@ -71,7 +71,7 @@ def broker_on_our_database(**_: Any) -> list[CheckMessage]:
 def one_master_of_retries(**_: Any) -> list[CheckMessage]:
     """Check that django-q2's own retries, scheduler and results are off (jobs.E004)."""
     wanted = {"ack_failures": True, "max_attempts": 1, "save_limit": -1, "scheduler": False}
-    wrong = {key: settings.Q_CLUSTER.get(key) for key, value in wanted.items() if settings.Q_CLUSTER.get(key) != value}
+    wrong = {key: conf.cluster[key] for key, value in wanted.items() if conf.cluster[key] != value}
     if not wrong:
         return []
     return [
@@ -138,7 +138,7 @@ def _patience_faults(policy: Policy) -> Iterator[tuple[str, str]]:
 
 def _unique_faults(unique: Unique) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the uniqueness of a policy."""
-    days = settings.RETENTION_DAYS_JOBS
+    days = conf.RETENTION_DAYS_JOBS
     if not (_is_number(unique.period) and 0 <= unique.period <= days * 86400):
         kept = f"0 to {days * 86400} seconds: a row is deleted after {days} days (RETENTION_DAYS_JOBS)"
         yield f"unique.period is {unique.period!r}, not {kept}", "policy.unique"
@@ -152,21 +152,3 @@ def _is_whole(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
-
-
-@register("jobs", Tags.caches, deploy=True)
-def shared_cache(**_: Any) -> list[CheckMessage]:
-    """Check that the cache is shared (jobs.W001).
-
-    Limits that each process counts for itself let too many requests through.
-    """
-    backend = settings.CACHES["default"]["BACKEND"].rpartition(".")[2]
-    if backend not in UNSHARED:
-        return []
-    return [
-        Warning(
-            f"The default cache ({backend}) is not shared: each web process counts request limits for itself.",
-            hint="Set REDIS_URL, or leave the database cache of settings.py in place.",
-            id="jobs.W001",
-        )
-    ]

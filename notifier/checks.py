@@ -12,6 +12,7 @@ from notifier.environment import unsupported
 from notifier.ops import static_files
 
 ENGINES = ("notifier.web.postgresql", "django.db.backends.sqlite3")
+UNSHARED = ("LocMemCache", "DummyCache")
 CREATE_DATABASE = "createdb --encoding UTF8 --template template0 --owner notifier notifier"
 
 
@@ -105,5 +106,20 @@ def check_static_files(app_configs: Any, **_: Any) -> list[CheckMessage]:
             hint="Run manage.py collectstatic with the same VAR_DIR, then restart the site. A volume that is mounted "
             "over VAR_DIR hides what the image holds there.",
             id="notifier.W003",
+        )
+    ]
+
+
+@register(Tags.caches, deploy=True)
+def check_shared_cache(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    """Warn (W004) about a cache of one process: limits that each counts for itself let too many requests through."""
+    backend = settings.CACHES["default"]["BACKEND"].rpartition(".")[2]
+    if backend not in UNSHARED:
+        return []
+    return [
+        Warning(
+            f"The default cache ({backend}) is not shared: each web process counts request limits for itself.",
+            hint="Set REDIS_URL, or leave the database cache of settings.py in place.",
+            id="notifier.W004",
         )
     ]

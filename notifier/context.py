@@ -10,5 +10,6 @@ def site_context(request: HttpRequest) -> dict[str, object]:
         "SITE_NAME": settings.SITE_NAME,
         "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
         "DEBUG": settings.DEBUG,
+        "queue_on_every_page": True,  # templates/admin/base_site.html holds the queue's warnings, styles and keys
         "GITHUB": bool(settings.GITHUB_CLIENT_ID),
     }

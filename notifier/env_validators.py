@@ -17,6 +17,8 @@ from urllib.parse import quote, urlsplit
 import dj_database_url
 from environs import EnvValidationError, ValidationError
 
+from jobs.conf import BROKERS
+
 MAX_FROM_NAME = 22  # characters: phones cut off longer Cyrillic names in the list of emails
 TRUE, FALSE = {"1", "true", "t", "yes", "y", "on"}, {"", "0", "false", "f", "no", "n", "off"}
 DATABASE_SCHEMES = ("postgres", "postgresql", "sqlite")
@@ -286,8 +288,8 @@ def is_dsn_if_given(value: str) -> None:
 
 def is_broker(value: str) -> None:
     """Require the name of a broker that the project has."""
-    if value not in ("orm", "redis", "sqs"):
-        raise ValidationError(f"{value!r} is not one of orm, redis, sqs")
+    if value not in BROKERS:
+        raise ValidationError(f"{value!r} is not one of {', '.join(BROKERS)}")
 
 
 def is_rate(value: str) -> None:

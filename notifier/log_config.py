@@ -11,16 +11,11 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import Processor
 
-from jobs.core import masking
+from jobs.log_lines import mask_event
 
 CLIENT_LOGGERS = ("django.request", "django.security", "django.server")  # their lines end with text from the client
-
-
-def mask_event(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Mask personal data and secrets in every field, tracebacks included (jobs/core/masking.py)."""
-    return {key: masking.hide_field(key, value) for key, value in event.items()}
 
 
 def hide_path(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 from environs import EnvValidationError
 
+from jobs.conf import QueueSettings as Queue
 from notifier import env_validators as check
 from notifier import mail_services
 from notifier.environment import unsupported
@@ -104,23 +105,25 @@ ANYMAIL: dict[str, Any] = {
 }
 
 # --- the queue ----------------------------------------------------------------------------------------
-JOB_MAX_ATTEMPTS = env.int("JOB_MAX_ATTEMPTS", 5, validate=check.at_least(1))
-JOB_BACKOFF_SECONDS = env.float("JOB_BACKOFF_SECONDS", 2.0, validate=check.at_least(0.01))
-JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", 45, validate=check.at_least(4))
-JOB_BATCH_SIZE = env.int("JOB_BATCH_SIZE", 50, validate=check.at_least(1))
+JOB_MAX_ATTEMPTS = env.int("JOB_MAX_ATTEMPTS", Queue.JOB_MAX_ATTEMPTS, validate=check.at_least(1))
+JOB_BACKOFF_SECONDS = env.float("JOB_BACKOFF_SECONDS", Queue.JOB_BACKOFF_SECONDS, validate=check.at_least(0.01))
+JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", Queue.JOB_LEASE_SECONDS, validate=check.at_least(4))
+JOB_BATCH_SIZE = env.int("JOB_BATCH_SIZE", Queue.JOB_BATCH_SIZE, validate=check.at_least(1))
 SIGNIN_EMAILS_PER_HOUR = env.int("SIGNIN_EMAILS_PER_HOUR", 10, validate=check.at_least(1))
 SIGNIN_EMAILS_PER_ADDRESS = env.int("SIGNIN_EMAILS_PER_ADDRESS", 20, validate=check.at_least(1))
-Q_WORKERS = env.int("Q_WORKERS", 2, validate=check.at_least(1))
-Q_BROKER = env.str("Q_BROKER", "orm", validate=check.is_broker)
+Q_WORKERS = env.int("Q_WORKERS", Queue.Q_WORKERS, validate=check.at_least(1))
+Q_BROKER = env.str("Q_BROKER", Queue.Q_BROKER, validate=check.is_broker)
 
 # --- retention ----------------------------------------------------------------------------
-RETENTION_DAYS_PAYLOAD = env.int("RETENTION_DAYS_PAYLOAD", 30, validate=check.at_least(2))  # jobs live for one day
-RETENTION_DAYS_JOBS = env.int("RETENTION_DAYS_JOBS", 90, validate=check.at_least(2))
-RETENTION_DAYS_JOB_IDS = env.int("RETENTION_DAYS_JOB_IDS", 730, validate=check.at_least(2))
+RETENTION_DAYS_PAYLOAD = env.int(
+    "RETENTION_DAYS_PAYLOAD", Queue.RETENTION_DAYS_PAYLOAD, validate=check.at_least(2)
+)  # jobs live for one day
+RETENTION_DAYS_JOBS = env.int("RETENTION_DAYS_JOBS", Queue.RETENTION_DAYS_JOBS, validate=check.at_least(2))
+RETENTION_DAYS_JOB_IDS = env.int("RETENTION_DAYS_JOB_IDS", Queue.RETENTION_DAYS_JOB_IDS, validate=check.at_least(2))
 RETENTION_DAYS_SIGN_INS = env.int(
     "RETENTION_DAYS_SIGN_INS", 180, validate=check.at_least(8)
 )  # a dispute has seven days
-RETENTION_DAYS_AUDIT = env.int("RETENTION_DAYS_AUDIT", 730, validate=check.at_least(2))
+RETENTION_DAYS_AUDIT = env.int("RETENTION_DAYS_AUDIT", Queue.RETENTION_DAYS_AUDIT, validate=check.at_least(2))
 
 # --- monitoring ---------------------------------------------------------------------------------------
 SYNTHETIC_SIGN_IN_USER = env.str("SYNTHETIC_SIGN_IN_USER", "")  # signs in every ten minutes; "" for none
@@ -144,7 +147,7 @@ EVENT_ALLOW_PRIVATE = env.flag("EVENT_ALLOW_PRIVATE", DEBUG)  # receivers in pri
 # --- storage ----------------------------------------------------------------------------
 VAR_DIR = (env.path("VAR_DIR", BASE_DIR / "var") or BASE_DIR).absolute()
 database: dict[str, Any] = env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'notifier.sqlite3'}")
-REDIS_URL = env.str("REDIS_URL", "")
+REDIS_URL = env.str("REDIS_URL", Queue.REDIS_URL)
 
 if EMAIL_USE_TLS and EMAIL_USE_SSL:
     env._errors["EMAIL_USE_SSL"].append("EMAIL_USE_TLS and EMAIL_USE_SSL exclude each other")
@@ -258,8 +261,6 @@ CACHES: dict[str, dict[str, Any]] = {
         "LOCATION": "cache_entries",
         "OPTIONS": {"MAX_ENTRIES": 100_000},
     },
-    # django-q2 writes its own status here twice a second; ours is a row (jobs.Cluster).
-    "qcluster": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "qcluster"},
 }
 if REDIS_URL:
     CACHES["default"] = {"BACKEND": "notifier.cache.BoundedRedisCache", "LOCATION": REDIS_URL}
@@ -329,30 +330,7 @@ STATIC_ROOT = VAR_DIR / "static"
 MAILBOX_DIR = VAR_DIR / "mailbox"  # where the local mail catcher stores emails
 STATICFILES_DIRS = [BASE_DIR / "static"]
 
-# Timeout < lease < retry, or a job could be started again while its first attempt still runs.
-JOB_TIMEOUT_SECONDS = max(2, JOB_LEASE_SECONDS * 2 // 3)
-JOB_EXPIRES_HOURS = 24
 READY_WAIT_SECONDS = 300  # /readyz fails when a due job has waited for longer
-BROKERS: dict[str, dict[str, Any]] = {
-    "orm": {"broker_class": "jobs.brokers.orm.OrmBroker", "orm": "default"},
-    "redis": {"broker_class": "jobs.brokers.redis.RedisBroker", "redis": REDIS_URL},
-    "sqs": {"broker_class": "jobs.brokers.sqs.SqsBroker", "sqs": {}},
-}
-Q_CLUSTER: dict[str, Any] = {
-    "name": "notifier",
-    **BROKERS[Q_BROKER],
-    "cache": "qcluster",
-    "workers": Q_WORKERS,
-    "queue_limit": Q_WORKERS,
-    "bulk": Q_WORKERS * JOB_BATCH_SIZE,
-    "timeout": JOB_TIMEOUT_SECONDS,
-    "retry": JOB_LEASE_SECONDS + 15,
-    "recycle": 10_000,
-    "ack_failures": True,
-    "max_attempts": 1,
-    "save_limit": -1,
-    "scheduler": False,
-}
 
 TASKS = {"default": {"BACKEND": "jobs.tasks.Backend"}}  # docs/tasks.md
 SCHEDULES: dict[str, dict[str, Any]] = {  # docs/schedules.md

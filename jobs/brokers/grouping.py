@@ -6,12 +6,11 @@ So a worker claims and settles many jobs with few statements. All jobs of a task
 from collections.abc import Callable
 from typing import NamedTuple
 
-from django.conf import settings
-
 from jobs.brokers import django_q
 from jobs.brokers.django_q import Receipt
 from jobs.brokers.lanes import ORDER
 from jobs.brokers.messages import RUN_MANY, attempts_of
+from jobs.conf import conf
 
 MAX_TASK_BATCHES = 4  # times JOB_BATCH_SIZE jobs are a task at most: between two tasks a worker sends nothing
 
@@ -42,7 +41,7 @@ def read_payloads(rows: list[tuple[Receipt, str, str]]) -> tuple[list[Fetched], 
 
 def read_more(read: list[Fetched], fetch: Callable[[], list[Fetched]]) -> list[Fetched]:
     """Return `read` and more of the messages that wait, unless it was not a full fetch or holds a later attempt."""
-    for times in range(1, MAX_TASK_BATCHES if settings.JOB_BATCH_SIZE > 1 else 1):
+    for times in range(1, MAX_TASK_BATCHES if conf.JOB_BATCH_SIZE > 1 else 1):
         if len(read) < times * django_q.fetch_size() or any(message.attempt[1] != 1 for message in read):
             break
         read += fetch()
@@ -54,7 +53,7 @@ def make_tasks(read: list[Fetched], *, together: bool = True) -> list[Task]:
 
     A later attempt is a task of its own, and so are a few first ones. together: whether first attempts may share one.
     """
-    together = together and settings.JOB_BATCH_SIZE > 1
+    together = together and conf.JOB_BATCH_SIZE > 1
     return [task for lane in ORDER for task in _make_tasks([each for each in read if each.lane == lane], together)]
 
 
@@ -69,7 +68,7 @@ def _make_tasks(read: list[Fetched], together: bool) -> list[Task]:
 
 def _combine(firsts: list[Fetched]) -> list[Task]:
     """Combine first attempts into few tasks, at least one for each worker."""
-    size = min(MAX_TASK_BATCHES * settings.JOB_BATCH_SIZE, -(-len(firsts) // django_q.workers()))
+    size = min(MAX_TASK_BATCHES * conf.JOB_BATCH_SIZE, -(-len(firsts) // django_q.workers()))
     tasks: list[Task] = []
     for batch in (firsts[at : at + size] for at in range(0, len(firsts), size)):
         attempts, lane = [message.attempt for message in batch], batch[0].lane

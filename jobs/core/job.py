@@ -10,13 +10,13 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 
+from jobs.conf import conf
 from jobs.core import attempts, job_types, pauses, sql
 from jobs.core.errors import ErrorClass, Failure
 from jobs.core.job_reads import JobReads
@@ -101,7 +101,7 @@ class JobQuerySet(JobReads["JobLog"]):
         """Claim jobs for `attempts`, (key, number of the attempt) pairs; return those that were claimed."""
         if not sql.is_postgresql() or any(attempt != 1 for _, attempt in attempts):
             return [job for pk, attempt in attempts if (job := self.claim(pk, attempt, worker))]
-        leases = [json.dumps(job_types.leases()), settings.JOB_LEASE_SECONDS]
+        leases = [json.dumps(job_types.leases()), conf.JOB_LEASE_SECONDS]
         taken = self.raw(statements.CLAIM_FIRST, [worker, *leases, [pk for pk, _ in attempts]])
         return sorted(taken, key=lambda job: job.pk)
 

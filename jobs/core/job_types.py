@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.db.models import QuerySet
 from django.utils.functional import Promise
 
+from jobs.conf import conf
 from jobs.core.pauses import Lane
 
 if TYPE_CHECKING:  # a move of a job asks for its policy
@@ -100,30 +100,30 @@ class Policy:
         """The attempts of a round."""
         if self.max_attempts is None and isinstance(self.backoff, tuple):
             return len(self.backoff) + 1
-        return self.max_attempts or settings.JOB_MAX_ATTEMPTS
+        return self.max_attempts or conf.JOB_MAX_ATTEMPTS
 
     @property
     def waits(self) -> tuple[float, ...]:
         """The seconds between attempts; at least one, since a job of a former version may have attempts left."""
         if isinstance(self.backoff, tuple):
             return self.backoff
-        first = settings.JOB_BACKOFF_SECONDS if self.backoff is None else self.backoff
+        first = conf.JOB_BACKOFF_SECONDS if self.backoff is None else self.backoff
         return tuple(min(first * 2.0**made, LONGEST_WAIT) for made in range(max(1, self.attempts - 1)))
 
     @property
     def lifetime(self) -> float:
         """The seconds after its due time in which a job is tried."""
-        return settings.JOB_EXPIRES_HOURS * 3600 if self.expires is None else self.expires
+        return conf.JOB_EXPIRES_HOURS * 3600 if self.expires is None else self.expires
 
     @property
     def time_limit(self) -> int:
         """The seconds that one job may take."""
-        return self.timeout or settings.JOB_TIMEOUT_SECONDS
+        return self.timeout or conf.JOB_TIMEOUT_SECONDS
 
     @property
     def lease(self) -> int:
         """The seconds that a worker has for a job before another may take it: half as long again as its limit."""
-        return settings.JOB_LEASE_SECONDS if self.timeout is None else max(self.timeout + 2, self.timeout * 3 // 2)
+        return conf.JOB_LEASE_SECONDS if self.timeout is None else max(self.timeout + 2, self.timeout * 3 // 2)
 
 
 @dataclass(frozen=True)

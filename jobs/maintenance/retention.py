@@ -12,12 +12,12 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from django.conf import settings
 from django.db import models, transaction
 from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Left, Lower, Now
 
+from jobs.conf import conf
 from jobs.core import audit, job_types
 from jobs.core.attempts import JobAttempt
 from jobs.core.job import JobLog, JobQuerySet, Status
@@ -59,9 +59,9 @@ def prune(*, dry_run: bool = False) -> dict[str, int]:
         "dead letters discarded": _discard_old(dry_run),
         "jobs deleted": _delete_old(dry_run),
         "jobs blanked": _blank_old(dry_run),
-        "job ids forgotten": _delete(UsedJobId, "deleted_at", settings.RETENTION_DAYS_JOB_IDS, dry_run),
-        "task results deleted": _delete(TaskResultRow, "written_at", settings.RETENTION_DAYS_PAYLOAD, dry_run),
-        "audit entries deleted": _delete(audit.AuditEntry, "at", settings.RETENTION_DAYS_AUDIT, dry_run),
+        "job ids forgotten": _delete(UsedJobId, "deleted_at", conf.RETENTION_DAYS_JOB_IDS, dry_run),
+        "task results deleted": _delete(TaskResultRow, "written_at", conf.RETENTION_DAYS_PAYLOAD, dry_run),
+        "audit entries deleted": _delete(audit.AuditEntry, "at", conf.RETENTION_DAYS_AUDIT, dry_run),
     }
     for more in job_types.pruners():
         counts |= more(dry_run)
@@ -91,11 +91,7 @@ def days_ago(days: int) -> Any:
 
 def _discard_old(dry_run: bool) -> int:
     """Discard dead letters whose personal data must go: without it they cannot be replayed."""
-    old = (
-        JobLog.objects.dead()
-        .filter(processed_at__lt=days_ago(settings.RETENTION_DAYS_PAYLOAD))
-        .order_by("processed_at")
-    )
+    old = JobLog.objects.dead().filter(processed_at__lt=days_ago(conf.RETENTION_DAYS_PAYLOAD)).order_by("processed_at")
     if dry_run:
         return old.count()
     done = 0
@@ -116,7 +112,7 @@ def _blank_old(dry_run: bool) -> int:
     The mark stays before the oldest job that is not settled.
     """
     mark, _ = RetentionMark.objects.get_or_create(name="blanked")
-    before = days_ago(settings.RETENTION_DAYS_PAYLOAD)
+    before = days_ago(conf.RETENTION_DAYS_PAYLOAD)
     old = JobLog.objects.filter(status__in=SETTLED, processed_at__lt=before).exclude(payload={}, error="")
     if dry_run:
         return old.count()
@@ -137,7 +133,7 @@ def _blank(ids: list[int]) -> int:
 
 
 def _delete_old(dry_run: bool) -> int:
-    before = days_ago(settings.RETENTION_DAYS_JOBS)
+    before = days_ago(conf.RETENTION_DAYS_JOBS)
     old = JobLog.objects.filter(status__in=SETTLED, processed_at__lt=before)
     if dry_run:
         return old.count()

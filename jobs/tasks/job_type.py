@@ -10,6 +10,7 @@ from django.apps import apps
 from django.conf import settings
 from django.utils.module_loading import autodiscover_modules, module_has_submodule
 
+from jobs.conf import conf
 from jobs.core import job_types
 from jobs.core.job_types import JobType
 from jobs.tasks import finishing, names
@@ -57,7 +58,7 @@ def resolve(name: str) -> JobType:
     task = names.load(name)
     policy = policy_of(task)
     if policy.timeout is None:
-        policy = replace(policy, timeout=settings.JOB_TIMEOUT_SECONDS)
+        policy = replace(policy, timeout=conf.JOB_TIMEOUT_SECONDS)
     if policy.unique is not None:
         policy = replace(policy, unique=replace(policy.unique, pick=partial(pick_unique, task, policy.unique.key)))
     if finishing.settled not in job_types.settled_receivers(name):

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import structlog
-from django.conf import settings
 from django.db import Error, connection, transaction
 from django.db.models import Q
 
 from jobs import tracing
 from jobs.brokers import messages
 from jobs.brokers.django_q import Receipt, time_limit, timeout_postponed
+from jobs.conf import conf
 from jobs.core import job_types, sql
 from jobs.core.errors import ErrorClass, Failure, describe
 from jobs.core.job import LOST_LIMIT, JobLog
@@ -48,7 +48,7 @@ class Batch:
 
     def __init__(self, attempts: list[Attempt], receipts: dict[int, Receipt], executor: Executor, worker: str) -> None:
         self._unclaimed, self._receipts, self._executor, self._worker = attempts, receipts, executor, worker
-        self._release_at = time.monotonic() + settings.JOB_TIMEOUT_SECONDS / 3
+        self._release_at = time.monotonic() + conf.JOB_TIMEOUT_SECONDS / 3
         self._limited: list[Attempt] = []  # of types with a timeout of their own; they come last
         self._claims: dict[int, Claim] = {}  # by primary key, until they are settled
         self.database_was_away = False  # then a claim may have been made whose answer was lost

@@ -5,10 +5,10 @@ import time
 from collections.abc import Sequence
 
 import structlog
-from django.conf import settings
 from django.db import Error, connection
 
 from jobs.brokers.django_q import Receipt, timeout_postponed
+from jobs.conf import conf
 from jobs.core import sql
 from jobs.core.job import JobLog
 from jobs.core.scoreboard import process_context
@@ -35,7 +35,7 @@ def run_many(attempts: list[Attempt], receipts: Sequence[Receipt] = ()) -> None:
     timeout, which must end this process (django-q2 starts another).
     """
     context = process_context()
-    context.executor = context.executor or Executor(settings.JOB_BATCH_SIZE)
+    context.executor = context.executor or Executor(conf.JOB_BATCH_SIZE)
     by_job = dict(zip((pk for pk, _ in attempts), receipts, strict=False))
     worker = f"{context.cluster}/{os.getpid()}"
     batch = Batch(attempts, by_job, context.executor, worker)
@@ -57,7 +57,7 @@ def _release_claims(worker: str) -> None:
 
     Waits for the database until those leases have ended, or the cluster is to stop.
     """
-    until = time.monotonic() + settings.JOB_LEASE_SECONDS
+    until = time.monotonic() + conf.JOB_LEASE_SECONDS
     while time.monotonic() < until and not process_context().scoreboard.draining:
         try:
             if released := JobLog.objects.leased_by(worker).expire_leases():

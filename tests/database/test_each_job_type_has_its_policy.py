@@ -12,6 +12,7 @@ from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
 from jobs.brokers import django_q
+from jobs.conf import conf
 from jobs.core import job_types
 from jobs.core.errors import Temporary
 from jobs.core.job import JobLog, Reason, Status
@@ -62,8 +63,8 @@ def test_a_type_without_a_policy_has_that_of_the_settings(settings):
     settings.JOB_BACKOFF_SECONDS, settings.JOB_MAX_ATTEMPTS = 3.0, 4
     assert (Policy().attempts, Policy().waits) == (4, (3.0, 6.0, 12.0))
     assert Policy(backoff=40_000.0).waits == (40_000.0, 80_000.0, 86_400.0)
-    assert Policy().lifetime == settings.JOB_EXPIRES_HOURS * 3600
-    assert (Policy().time_limit, Policy().lease) == (settings.JOB_TIMEOUT_SECONDS, settings.JOB_LEASE_SECONDS)
+    assert Policy().lifetime == conf.JOB_EXPIRES_HOURS * 3600
+    assert (Policy().time_limit, Policy().lease) == (conf.JOB_TIMEOUT_SECONDS, conf.JOB_LEASE_SECONDS)
 
 
 def test_a_type_has_its_own_lifetime_and_a_replay_renews_it():

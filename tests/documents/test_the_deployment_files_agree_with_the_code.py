@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from django.conf import settings as django_settings
 from django.core.management import get_commands
 
+from jobs.conf import conf
 from jobs.management.commands import qcluster
 from notifier import settings as site_settings
 from notifier.environment.secret_files import SECRETS
@@ -77,7 +77,7 @@ def test_the_site_starts_with_the_settings_of_kubernetes():
 
 
 def test_a_worker_that_is_asked_to_stop_has_time_for_its_work_in_flight():
-    grace = django_settings.JOB_TIMEOUT_SECONDS + 10
+    grace = conf.JOB_TIMEOUT_SECONDS + 10
     unit = int(re.search(r"^TimeoutStopSec=(\d+)$", UNITS["notifier-worker"], re.MULTILINE)[1])
     compose = int(COMPOSE["services"]["worker"]["stop_grace_period"].removesuffix("s"))
     assert min(unit, compose, pods()["notifier-worker"]["spec"]["terminationGracePeriodSeconds"]) >= grace

@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from django.conf import global_settings
 from django.core.management import find_commands, load_command_class
 from django.urls import Resolver404, resolve
 
 from accounts.sign_in.event import NoticeStatus
 from jobs.cluster.clusters import HEARTBEAT_SECONDS
+from jobs.conf import QueueSettings, conf
 from jobs.core import errors, job_types, sql
 from jobs.core.attempts import JobAttempt
 from jobs.core.job import Reason, Status
@@ -25,7 +27,7 @@ PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")
 TEXTS = {str(page.relative_to(ROOT)): page.read_text() for page in PAGES}
 ALL = "\n".join(TEXTS.values())
 QUICK = TEXTS["docs/quick-reference.md"]
-FOREIGN = {"AWS_", "POST", "GET", "DELETE", "SIGTERM", "SIGKILL", "NOTIFY", "LISTEN", "CI", "TEST_ENGINE"}
+FOREIGN = {"Q_CLUSTER", "AWS_", "POST", "GET", "DELETE", "SIGTERM", "SIGKILL", "NOTIFY", "LISTEN", "CI", "TEST_ENGINE"}
 FOREIGN |= {"FORCE_SCRIPT_NAME", "SCRIPT_NAME", "USE_TZ", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
 FOREIGN |= {"CLOCK_MONOTONIC", "NAME_FILE", "SECRET_KEY_FILE"}
 DJANGO = ("check", "migrate", "collectstatic", "createsuperuser", "changepassword", "shell", "makemigrations")
@@ -74,6 +76,9 @@ def metrics():
 def test_every_setting_that_is_named_exists(page):
     given = re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`", TEXTS[page])
     known = set(site_settings.env._fields) | {name for name in dir(site_settings) if name.isupper()} | FOREIGN
+    known |= {name for place in (QueueSettings, global_settings) for name in dir(place) if name.isupper()} | {
+        "Q_CLUSTER"
+    }
     assert {name for name in given if name not in known and not name.startswith("AWS_")} == set()
 
 
@@ -189,7 +194,7 @@ def test_the_times_of_the_quick_reference_are_the_times(settings):
     backoff, waits = settings.JOB_BACKOFF_SECONDS, settings.JOB_MAX_ATTEMPTS - 1
     at = [int(sum(backoff * 2**done for done in range(made))) for made in range(waits + 1)]
     assert re.findall(r"^    at +(.+) s ", QUICK, re.MULTILINE)[0].split() == [str(second) for second in at]
-    lease, limit = settings.JOB_LEASE_SECONDS, settings.JOB_TIMEOUT_SECONDS
+    lease, limit = settings.JOB_LEASE_SECONDS, conf.JOB_TIMEOUT_SECONDS
     timing = f"{lease} s (`JOB_LEASE_SECONDS`); its time limit {limit} s, its message is visible again after"
     assert f"{timing} {settings.Q_CLUSTER['retry']} s" in QUICK
     assert f"every {HEARTBEAT_SECONDS} s while there is something to do, on one host" in QUICK

@@ -1,43 +1,36 @@
 """README.md and the other documents: every file, command and package that they name exists, and none is left out."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from scripts import dependencies
 from tests.support.site import ROOT
 
 PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]
 PAGES += sorted(ROOT.glob("d*/**/*.md")) + sorted(ROOT.glob("clients/*/README.md"))
 README = Path(ROOT, "README.md").read_text()
 DEPENDENCIES = Path(ROOT, "docs/dependencies.md").read_text()
-PACKAGE = re.compile(r"^([a-z][\w-]*)(?:\[[\w,-]+\])?[^\n]*$", re.MULTILINE)
 
 
 def targets():
     return set(re.findall(r"^([a-z-]+):", Path(ROOT, "Makefile").read_text(), re.MULTILINE))
 
 
-def table_below(file):
-    """The packages of the table in docs/dependencies.md whose heading names the requirements file."""
-    table = DEPENDENCIES.partition(f"(`{file}`)")[2].partition("|---|---|")[2].partition("\n\n")[0]
-    return dict(re.findall(r"^\| (\S+) \| (.+) \|$", table, re.MULTILINE))
-
-
-@pytest.mark.parametrize(
-    "file",
-    [
-        "requirements.in",
-        "requirements-dev.in",
-        "requirements-sqs.in",
-        "requirements-anymail.in",
-        "requirements-bench.in",
-    ],
-)
-def test_every_package_has_a_line_with_its_reason(file):
-    reasons = table_below(file)
-    assert set(reasons) == set(PACKAGE.findall(Path(ROOT, file).read_text()))
+@pytest.mark.parametrize("section", dependencies.SECTIONS)
+def test_every_package_has_a_line_with_its_reason(section):
+    reasons = dependencies.rows(DEPENDENCIES, section)
+    assert set(reasons) == set(dependencies.packages(section))
     assert all(reasons.values())
+
+
+def test_every_list_of_packages_has_a_section():
+    described = tomllib.loads(Path(ROOT, "pyproject.toml").read_text())
+    lists = {f"extra {name}" for name in described["project"]["optional-dependencies"]}
+    lists |= {f"group {name}" for name in described["dependency-groups"]}
+    assert set(dependencies.SECTIONS) == {"dependencies", *lists}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])

@@ -20,6 +20,7 @@ from django_q.signing import SignedPackage
 
 from jobs.brokers import django_q
 from jobs.brokers.orm import OrmBroker
+from jobs.conf import conf
 from jobs.core.pauses import Lane
 from jobs.core.scoreboard import process_context, set_context
 from tests.support.site import ROOT
@@ -89,7 +90,7 @@ def test_1_the_settings_become_attributes_of_conf(sentinel):
     assert settings.Q_CLUSTER["name"] == Conf.CLUSTER_NAME
     assert (django_q.workers(), django_q.fetch_size()) == (3, 30)
     assert sentinel.pool_size == 3 + 1, "they are read when a cluster starts; one worker more is reserved"
-    assert (sentinel.timeout, type(sentinel.broker)) == (settings.JOB_TIMEOUT_SECONDS, OrmBroker)
+    assert (sentinel.timeout, type(sentinel.broker)) == (conf.JOB_TIMEOUT_SECONDS, OrmBroker)
 
 
 def test_2_a_message_is_a_row_of_this_table():

@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 from django_q.brokers import Broker
 
 from jobs.brokers import messages
-from notifier import settings as site_settings
+from jobs.conf import BROKERS
 from tests.support.site import ROOT
 
 DOTTED = re.compile(r"(?:notifier|accounts|jobs)(?:\.[A-Za-z_]\w*)+")
@@ -79,9 +79,9 @@ def test_the_paths_in_messages_are_functions():
     assert callable(pydoc.locate(messages.RUN_MANY))
 
 
-@pytest.mark.parametrize("name", ["orm", "redis", "sqs"])
+@pytest.mark.parametrize("name", BROKERS)
 def test_each_broker_is_a_broker(name):
-    assert issubclass(import_string(site_settings.BROKERS[name]["broker_class"]), Broker)
+    assert issubclass(import_string(BROKERS[name]), Broker)
 
 
 @pytest.mark.parametrize("name", ["ROOT_URLCONF", "SESSION_ENGINE"])

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 from django.utils.autoreload import iter_all_python_module_files
@@ -20,8 +19,10 @@ from jobs.brokers import django_q, messages
 from jobs.cluster.identity import this_process
 from jobs.cluster.sign_of_life import SignOfLife
 from jobs.cluster.supervisor import Supervisor
+from jobs.conf import conf
 from jobs.core import job_types
 
+KEEP_SECONDS, SQLITE_WAIT_SECONDS = 60, 20
 GARBAGE = 20_000  # new objects between two collections: an email leaves hundreds, and none in a cycle
 
 
@@ -34,10 +35,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--workers", type=int, default=settings.Q_WORKERS, help="processes that run jobs (Q_WORKERS)"
+            "--workers", type=int, default=django_q.workers(), help="processes that run jobs (Q_WORKERS)"
         )
         parser.add_argument(
-            "--grace", type=float, default=settings.JOB_TIMEOUT_SECONDS, help="seconds for work in flight to end"
+            "--grace", type=float, default=conf.JOB_TIMEOUT_SECONDS, help="seconds for work in flight to end"
         )
         parser.add_argument("--reload", action="store_true", help="start again when the code changes (development)")
 
@@ -47,7 +48,8 @@ class Command(BaseCommand):
             raise CommandError("--workers must be 1 or more")
         if grace < 0:
             raise CommandError("--grace must be 0 seconds or more")
-        django_q.set_workers(workers, settings.JOB_BATCH_SIZE)
+        django_q.set_workers(workers, conf.JOB_BATCH_SIZE)
+        keep_connections()
         import_string(messages.RUN)  # here, so that the workers share its modules
         connections.close_all()
         for kind in job_types.all_types():
@@ -66,6 +68,20 @@ class Command(BaseCommand):
             alive=SignOfLife(settings.WORKER_ALIVE_FILE, settings.NOTIFY_SOCKET),
         )
         raise SystemExit(supervisor.run())
+
+
+def keep_connections() -> None:
+    """Prepare the database settings of this process and its workers: a connection stays open between two jobs.
+
+    With Django's default (CONN_MAX_AGE=0) each look at the queue would connect again. A transaction of SQLite takes the
+    lock when it begins: one that takes it later fails when another process has written meanwhile.
+    """
+    default = connections["default"]
+    if default.settings_dict["CONN_MAX_AGE"] == 0:
+        default.settings_dict |= {"CONN_MAX_AGE": KEEP_SECONDS, "CONN_HEALTH_CHECKS": True}
+    if default.vendor == "sqlite":
+        options = {"transaction_mode": "IMMEDIATE", "timeout": SQLITE_WAIT_SECONDS}
+        default.settings_dict["OPTIONS"] = {**options, **default.settings_dict["OPTIONS"]}
 
 
 def initial_environment() -> dict[bytes, bytes]:
@@ -89,8 +105,8 @@ def version() -> str:
     if git is None:
         return ""
     described = subprocess.run(  # noqa: S603
-        [git, "-c", f"safe.directory={settings.BASE_DIR}", "describe", "--always", "--dirty"],
-        cwd=settings.BASE_DIR,
+        [git, "-c", f"safe.directory={conf.base_dir}", "describe", "--always", "--dirty"],
+        cwd=conf.base_dir,
         capture_output=True,
         text=True,
         check=False,
@@ -100,8 +116,8 @@ def version() -> str:
 
 def code_changes() -> Callable[[], bool]:
     """Return a function that checks whether a loaded Python file has changed."""
-    files = [path for path in iter_all_python_module_files() if settings.BASE_DIR in path.parents]
-    before = {path: _modified_at(path) for path in files if ".venv" not in path.parts}
+    files = [path for path in iter_all_python_module_files() if conf.base_dir in path.parents]
+    before = {path: _modified_at(path) for path in files if not {".venv", "site-packages"} & set(path.parts)}
 
     return lambda: any(_modified_at(path) != at for path, at in before.items())
 

@@ -7,6 +7,7 @@ import secrets
 import socket
 import sys
 from argparse import ArgumentParser
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connections
 
+from jobs.conf import conf
 from jobs.core import sql
 from notifier.ops.processes import Processes, Program
 
@@ -37,6 +39,7 @@ class Command(BaseCommand):
         parser.add_argument("--reload", action="store_true", help="restart when the code changes")
 
     def handle(self, **options: Any) -> None:
+        refuse_without_catcher()
         for port in [settings.PORT, settings.EMAIL_PORT] if settings.MAIL_IS_CAUGHT else [settings.PORT]:
             refuse_if_taken(port)
         if settings.DEBUG and "ENV_FILE" not in os.environ:
@@ -68,6 +71,15 @@ def write_env_file(path: Path) -> None:
         file.write(DEVELOPMENT_ENV.format(secret_key=secrets.token_urlsafe(50)))
 
 
+def refuse_without_catcher() -> None:
+    """Raise CommandError, with what to do, when the mail catcher is needed and its package is not installed."""
+    if settings.MAIL_IS_CAUGHT and find_spec("aiosmtpd") is None:
+        raise CommandError(
+            "The local mail catcher needs aiosmtpd, which is not installed; nothing was started. "
+            "Install it: scripts/bootstrap requirements-local.txt (make run does so), or set EMAIL_HOST."
+        )
+
+
 def refuse_if_taken(port: int) -> None:
     """Raise CommandError, with what to do, when another program listens on `port`."""
     with socket.socket() as probe:
@@ -87,7 +99,7 @@ def programs(reload: bool) -> list[Program]:
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
     catcher = ["-m", "notifier.dev.catcher", "--port", str(settings.EMAIL_PORT), "--folder", str(settings.MAILBOX_DIR)]
     mail = Program("mail", [sys.executable, *catcher], grace=5)
-    worker = Program("worker", [*manage, "qcluster", *again], grace=settings.JOB_TIMEOUT_SECONDS + 10)
+    worker = Program("worker", [*manage, "qcluster", *again], grace=conf.JOB_TIMEOUT_SECONDS + 10)
     web = Program("web", [sys.executable, "-m", "gunicorn", "notifier.wsgi", *again], grace=15)
     return [mail, worker, web] if settings.MAIL_IS_CAUGHT else [worker, web]
 
