@@ -271,6 +271,7 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nothing makes the site email a stranger
 ACCOUNT_REAUTHENTICATION_REQUIRED = True  # before an address or a GitHub account is added
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 600  # seconds; accounts/changes/fresh.py
+ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]  # no code by email, which allauth has since 65.22
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.credentials.ResetTokenGenerator"  # noqa: S105
 ACCOUNT_RATE_LIMITS = False  # accounts/sign_in/ratelimit.py limits, exactly
 MFA_ADAPTER = "accounts.factors.adapter.FactorAdapter"
