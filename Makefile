@@ -4,6 +4,7 @@
 # make test-fast  the quick unit and database tests, in two minutes          make test-fast ARGS=-x
 # make coverage   the suite on PostgreSQL, and the lines of code that it ran
 # make test-world   the long state machines, silent and failing servers, npm's mail reader, other sites' applications, more variants of pages           DISPUTE_EXAMPLES=5000 make test-world
+# make test-matrix  the suite on each pair of Python and Django for which the machine has the Python     PAIRS=3.12:6.1 make test-matrix ARGS="-k mailbox"
 # make check   format, lint, types, imports, templates, translations, deployment settings
 # make lint-deploy   every check of compose.yaml, deploy/ and .github/ for which the machine has tools
 # make smoke   five cases against a running site: `make run`, or any          make smoke URL=https://... KEY=nk_...
@@ -30,7 +31,7 @@ BOOTSTRAP ?= scripts/bootstrap
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo smoke chaos outage outages test test-fast test-world coverage check lint-deploy format lock messages openapi seed bench bench-growth bench-ideas bench-lanes bench-api soak \
+.PHONY: help run demo smoke chaos outage outages test test-fast test-world test-matrix coverage check lint-deploy format lock messages openapi seed bench bench-growth bench-ideas bench-lanes bench-api soak \
 	admin-bench prune-bench
 
 help:
@@ -68,6 +69,10 @@ test-world:
 	@WORLD=1 DISPUTE_EXAMPLES=$${DISPUTE_EXAMPLES:-5000} scripts/test tests/database/test_every_order_of_a_dispute.py tests/database/test_no_hostile_body_breaks_the_api.py \
 		tests/processes/test_other_programs_read_what_was_written.py tests/processes/test_the_api_keeps_its_document.py tests/browser/test_every_page_is_accessible.py tests/browser/test_the_mail_is_readable_on_every_screen.py $(ARGS)
 	@scripts/test -m world $(ARGS)
+	@scripts/test-matrix $(ARGS)
+
+test-matrix:
+	@scripts/test-matrix $(ARGS)
 
 chaos: MINUTES ?= 20
 chaos:

@@ -14,17 +14,19 @@ from environs import ValidationError
 from notifier import env_validators as check
 
 BACKENDS = "anymail.backends."
+DJANGO = "django.core.mail.backends."
+SMTP, FILES = DJANGO + "smtp.EmailBackend", DJANGO + "filebased.EmailBackend"
 INSTALL = "pip install --require-hashes -r requirements-{}.txt"
 
 
 URL_FORM = "smtp://user:password@smtp.example.mn:587?tls=starttls"
-TLS = {"starttls": (True, False), "ssl": (False, True), "no": (False, False)}  # EMAIL_USE_TLS, EMAIL_USE_SSL
+TLS = {"starttls": (True, False), "ssl": (False, True), "no": (False, False)}  # use_tls, use_ssl
 TLS_OF_PORT = {465: "ssl", 587: "starttls"}
 PORT_OF_TLS = {"ssl": 465, "starttls": 587, "no": 25}
 
 
 def parse_url(value: str) -> dict[str, Any]:
-    """Convert EMAIL_FALLBACK_URL to the settings of an SMTP server; {} when it is empty.
+    """Convert EMAIL_FALLBACK_URL to options of the SMTP backend; {} when it is empty.
 
     The messages never repeat the URL, which holds a password.
     """
@@ -51,7 +53,8 @@ def parse_url(value: str) -> dict[str, Any]:
     for text in (user, password):
         check.is_ascii(text)
     use_tls, use_ssl = TLS[tls]
-    return {"HOST": host, "PORT": port, "USER": user, "PASSWORD": password, "USE_TLS": use_tls, "USE_SSL": use_ssl}
+    login = {"username": user, "password": password}
+    return {"host": host, "port": port, **login, "use_tls": use_tls, "use_ssl": use_ssl}
 
 
 def _tls_of(query: str, port: int | None) -> str:
@@ -64,6 +67,25 @@ def _tls_of(query: str, port: int | None) -> str:
     if word not in TLS:
         raise ValidationError("tls must be starttls, ssl or no")
     return word
+
+
+def mailers(
+    backend: str, smtp_server: dict[str, Any], folder: str | None, fallback: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Return MAILERS: the backend with those options that it knows, and the second server if there is one.
+
+    smtp_server: for the SMTP backend, and for classes outside Django and django-anymail, which are taken for ones made
+    of it. fallback: as `parse_url` returns it.
+    """
+    options: dict[str, Any] = {}
+    if backend == FILES:
+        options = {"file_path": folder}
+    elif backend == SMTP or not backend.startswith((BACKENDS, DJANGO)):
+        options = smtp_server
+    found = {"default": {"BACKEND": backend, "OPTIONS": options}}
+    if fallback:
+        found["fallback"] = {"BACKEND": SMTP, "OPTIONS": {**fallback, "timeout": smtp_server["timeout"]}}
+    return found
 
 
 @dataclass(frozen=True)

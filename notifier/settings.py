@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import django
 from csp.constants import NONE, SELF
+from django import VERSION
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 from environs import EnvValidationError
@@ -24,7 +25,6 @@ from notifier.environment.secret_files import SecretFileEnv
 from notifier.log_config import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 
 env = SecretFileEnv(eager=False)  # a secret NAME may be given as NAME_FILE
 env.read_env(env.str("ENV_FILE", str(BASE_DIR / ".env"), validate=check.is_file), recurse=False)
@@ -72,19 +72,21 @@ GITHUB_CLIENT_SECRET = env.str("GITHUB_CLIENT_SECRET", "")
 GITHUB_URL = env.str("GITHUB_URL", "https://github.com", validate=check.is_site_url)
 
 # --- email -----------------------------------------------------------------------------------------
-EMAIL_BACKEND = env.str("EMAIL_BACKEND", SMTP_BACKEND)
-EMAIL_HOST = env.str("EMAIL_HOST", demo("") if EMAIL_BACKEND == SMTP_BACKEND else "", validate=check.is_mail_host)
-MAIL_IS_CAUGHT = DEBUG and EMAIL_BACKEND == SMTP_BACKEND and EMAIL_HOST == ""  # by the local mail catcher
-EMAIL_HOST = EMAIL_HOST or "127.0.0.1"
-EMAIL_PORT = env.int("EMAIL_PORT", PORT + 1 if MAIL_IS_CAUGHT else 25, validate=check.is_port)
-EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", "", validate=check.is_ascii)
-EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", "", validate=check.is_ascii)
+mail_backend = env.str("EMAIL_BACKEND", mail_services.SMTP)
+mail_host = env.str("EMAIL_HOST", demo("") if mail_backend == mail_services.SMTP else "", validate=check.is_mail_host)
+MAIL_IS_CAUGHT = DEBUG and mail_backend == mail_services.SMTP and mail_host == ""  # by the local mail catcher
+smtp_server: dict[str, Any] = {
+    "host": mail_host or "127.0.0.1",
+    "port": env.int("EMAIL_PORT", PORT + 1 if MAIL_IS_CAUGHT else 25, validate=check.is_port),
+    "username": env.str("EMAIL_HOST_USER", "", validate=check.is_ascii),
+    "password": env.str("EMAIL_HOST_PASSWORD", "", validate=check.is_ascii),
+    "use_tls": env.flag("EMAIL_USE_TLS", False),
+    "use_ssl": env.flag("EMAIL_USE_SSL", False),
+    "timeout": env.int("EMAIL_TIMEOUT", 10, validate=check.at_least(1)),
+}
 EMAIL_CA_FILE = env.str("EMAIL_CA_FILE", "", validate=check.are_certificates_if_given)
-EMAIL_FILE_PATH = env.str("EMAIL_FILE_PATH", "") or None  # for Django's file backend
-EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", False)
-EMAIL_USE_SSL = env.flag("EMAIL_USE_SSL", False)
-EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", 10, validate=check.at_least(1))
-EMAIL_FALLBACK: dict[str, Any] = env.mail_server("EMAIL_FALLBACK_URL", "") or {}
+mail_folder = env.str("EMAIL_FILE_PATH", "") or None  # for Django's file backend
+mail_fallback: dict[str, Any] = env.mail_server("EMAIL_FALLBACK_URL", "") or {}
 EMAIL_EHLO_NAME = env.str("EMAIL_EHLO_NAME", "", validate=check.is_ehlo_name_if_given)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", demo("Yellow Books <no-reply@example.mn>"), validate=check.is_sender)
 MAX_FROM_NAME = check.MAX_FROM_NAME
@@ -101,7 +103,7 @@ ANYMAIL: dict[str, Any] = {
     "MAILGUN_SENDER_DOMAIN": env.str("ANYMAIL_MAILGUN_SENDER_DOMAIN", "") or None,
     "POSTMARK_SERVER_TOKEN": env.str("ANYMAIL_POSTMARK_SERVER_TOKEN", ""),
     "BREVO_API_KEY": env.str("ANYMAIL_BREVO_API_KEY", ""),
-    "REQUESTS_TIMEOUT": EMAIL_TIMEOUT,
+    "REQUESTS_TIMEOUT": smtp_server["timeout"],
 }
 
 # --- the queue ----------------------------------------------------------------------------------------
@@ -149,7 +151,7 @@ VAR_DIR = (env.path("VAR_DIR", BASE_DIR / "var") or BASE_DIR).absolute()
 database: dict[str, Any] = env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'notifier.sqlite3'}")
 REDIS_URL = env.str("REDIS_URL", Queue.REDIS_URL)
 
-if EMAIL_USE_TLS and EMAIL_USE_SSL:
+if smtp_server["use_tls"] and smtp_server["use_ssl"]:
     env._errors["EMAIL_USE_SSL"].append("EMAIL_USE_TLS and EMAIL_USE_SSL exclude each other")
 if Q_BROKER == "redis" and not REDIS_URL:
     env._errors["REDIS_URL"].append("Q_BROKER=redis needs it: write redis://127.0.0.1:6379/0")
@@ -159,7 +161,7 @@ if bool(GITHUB_CLIENT_ID) != bool(GITHUB_CLIENT_SECRET):
     env._errors["GITHUB_CLIENT_SECRET"].append("GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET need each other")
 if Q_BROKER == "sqs" and find_spec("boto3") is None:
     env._errors["Q_BROKER"].append("sqs needs boto3: pip install --require-hashes -r requirements-sqs.txt")
-if EMAIL_FALLBACK and (EMAIL_FALLBACK["HOST"], EMAIL_FALLBACK["PORT"]) == (EMAIL_HOST, EMAIL_PORT):
+if mail_fallback and all(mail_fallback[key] == smtp_server[key] for key in ("host", "port")):
     env._errors["EMAIL_FALLBACK_URL"].append("names the server of EMAIL_HOST and EMAIL_PORT: it must be another one")
 if SENTRY_DSN and find_spec("sentry_sdk") is None:
     env._errors["SENTRY_DSN"].append("needs sentry-sdk: pip install --require-hashes -r requirements-sentry.txt")
@@ -167,7 +169,7 @@ if OTEL_EXPORTER_OTLP_ENDPOINT and find_spec("opentelemetry") is None:
     env._errors["OTEL_EXPORTER_OTLP_ENDPOINT"].append(
         "needs OpenTelemetry: pip install --require-hashes -r requirements-otel.txt"
     )
-for setting, fault in mail_services.faults(EMAIL_BACKEND, ANYMAIL_WEBHOOKS, ANYMAIL):
+for setting, fault in mail_services.faults(mail_backend, ANYMAIL_WEBHOOKS, ANYMAIL):
     env._errors[setting].append(fault)
 for setting, fault in [*unsupported.variable_faults(os.environ), *unsupported.folder_faults(database, VAR_DIR)]:
     env._errors[setting].append(fault)
@@ -180,6 +182,12 @@ except EnvValidationError as error:
 site_url = urlsplit(SITE_URL)
 SENDER_DOMAINS = sorted({parseaddr(DEFAULT_FROM_EMAIL)[1].rpartition("@")[2].lower(), *map(str.lower, SENDER_DOMAINS)})
 EMAIL_EHLO_NAME = EMAIL_EHLO_NAME or check.default_ehlo_name(site_url.hostname or "")
+MAILERS = mail_services.mailers(mail_backend, smtp_server, mail_folder, mail_fallback)
+if VERSION < (6, 1):  # it knows no MAILERS, and newer versions refuse these names next to it
+    EMAIL_BACKEND, EMAIL_FILE_PATH = mail_backend, mail_folder
+    EMAIL_HOST, EMAIL_PORT, EMAIL_TIMEOUT = (smtp_server[key] for key in ("host", "port", "timeout"))
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = smtp_server["username"], smtp_server["password"]
+    EMAIL_USE_TLS, EMAIL_USE_SSL = smtp_server["use_tls"], smtp_server["use_ssl"]
 INSTALLED_APPS = [
     "notifier.apps.NotifierConfig",  # its templates and commands take precedence
     "jobs.apps.JobsConfig",  # before django_q: `manage.py qcluster` is ours
@@ -288,6 +296,7 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nothing makes the site email a stranger
 ACCOUNT_REAUTHENTICATION_REQUIRED = True  # before an address or a GitHub account is added
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 600  # seconds; accounts/changes/fresh.py
+ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]  # no code by email, which allauth has since 65.22
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.credentials.ResetTokenGenerator"  # noqa: S105
 ACCOUNT_RATE_LIMITS = False  # accounts/sign_in/ratelimit.py limits, exactly
 MFA_ADAPTER = "accounts.factors.adapter.FactorAdapter"

@@ -11,6 +11,7 @@ import pytest
 from django.conf import settings as site_settings
 from django.core.management.commands import flush
 from django.db import connections
+from django.test import override_settings
 from playwright.sync_api import Browser, sync_playwright
 
 from accounts.sites.site import fill_this_site
@@ -68,6 +69,13 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 def django_db_keepdb() -> bool:
     """Keep the copied file of SQLite; it goes with the folder of the run."""
     return is_sqlite()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_email_leaves(django_test_environment: None) -> Iterator[None]:
+    """Send email to `mail.outbox`. Before Django 6.1, which has MAILERS, pytest-django does not."""
+    with override_settings(MAILERS={"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from allauth.account.internal.flows.login import record_authentication
-from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
+from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate, get_reauthentication_flows
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.internal.flows.connect import connect
 from allauth.socialaccount.providers.base import AuthProcess
@@ -34,7 +34,8 @@ def raise_if_answered(request: HttpRequest, user: User, sociallogin: Any) -> Non
         return
     if fresh.is_fresh(request):
         raise ImmediateHttpResponse(_connect(request, sociallogin))
-    if did_recently_reauthenticate(request):  # in an older epoch, or by what is not enough
+    by_allauth = not get_reauthentication_flows(user) or did_recently_reauthenticate(request)
+    if by_allauth:  # it would not ask: a check in an older epoch or by what is not enough, or a user without a password
         raise ImmediateHttpResponse(redirect("check_user"))
 
 

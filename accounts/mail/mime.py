@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.header import Header
 from email.message import Message
-from email.policy import Policy
+from email.policy import Policy, compat32
 from email.utils import formataddr, formatdate, parseaddr
 from functools import lru_cache
 from struct import iter_unpack
@@ -55,11 +55,11 @@ class Mail:
 
 
 class _Parsed(Message):
-    """A parsed MIME message with the argument that the SMTP backend of Django 5.2 gives."""
+    """A parsed MIME message whose line ends are those that a backend asks for; its headers are never folded again."""
 
-    def as_bytes(self, unixfrom: bool = False, policy: Policy | None = None, linesep: str = "\n") -> bytes:
-        """Return the message with `linesep` as line ends."""
-        return super().as_bytes(unixfrom, policy or self.policy.clone(linesep=linesep))
+    def as_bytes(self, unixfrom: bool = False, policy: Policy | None = None, linesep: str = "") -> bytes:
+        """Return the message. linesep: the argument that the SMTP backend of Django before 6.0 gives."""
+        return super().as_bytes(unixfrom, policy or self.policy.clone(linesep=linesep or self.policy.linesep))
 
 
 class _Message(EmailMultiAlternatives):
@@ -67,9 +67,10 @@ class _Message(EmailMultiAlternatives):
 
     mail: Mail
 
-    def message(self, **_options: Any) -> Any:
-        """Return the MIME message."""
-        return message_from_bytes(as_bytes(self.mail).replace(b"\r\n", b"\n"), _class=_Parsed)
+    def message(self, *, policy: Policy = compat32) -> Any:
+        """Return the MIME message. policy: the argument that backends give since Django 6.0; its line ends count."""
+        raw = as_bytes(self.mail).replace(b"\r\n", b"\n")
+        return message_from_bytes(raw, _class=_Parsed, policy=compat32.clone(linesep=policy.linesep))
 
 
 def as_message(mail: Mail) -> EmailMultiAlternatives:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail import EmailMultiAlternatives
 
 from accounts.mail import mime
 from accounts.mail.providers import breakers
-from accounts.mail.providers.configured import Provider, configured
+from accounts.mail.providers.configured import Provider, configured, connect
 from accounts.mail.smtp_errors import classify, classify_http, concerns_all, refusals
 from accounts.mail.smtp_session import (
     Kept,
@@ -132,7 +132,7 @@ def _hand_over(provider: Provider, message: EmailMultiAlternatives, job: Bindabl
     """Give the email to a backend that is not SMTP: console, file, locmem, a service's HTTP interface."""
     before, job.bound_to = job.bound_to, provider.name
     try:
-        sent = get_connection(provider.backend).send_messages([message])
+        sent = connect(provider).send_messages([message])
     except Exception as exc:
         if judged := classify_http(exc):
             if judged.code in range(400, 500):  # after a 5xx of a gateway the service may have it

@@ -93,12 +93,14 @@ def ehlo_name() -> str:
 def open_session(provider: Provider) -> tuple[EmailBackend, smtplib.SMTP]:
     """Return an open session: the backend that holds it, and its connection. Raise `jobs.core.errors`."""
     backend = _backend_class(provider.backend)(
+        alias=provider.alias,
         host=provider.host,
         port=provider.port,
-        username=provider.user,
+        username=provider.username,
         password=provider.password,
         use_tls=provider.use_tls,
         use_ssl=provider.use_ssl,
+        timeout=provider.timeout,
     )
     try:
         with classified(opening=True):

@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 
+from accounts.mail.providers.configured import configured
 from notifier.dev.mailbox import MAX_EMAILS, Mail, Mailbox
 
 SANDBOX = "allow-popups allow-popups-to-escape-sandbox"  # links open in a new tab; no scripts, no forms
@@ -67,6 +68,5 @@ def _destination() -> str:
     """Return the server or backend that email goes to instead of this mailbox; empty when it comes here."""
     if settings.MAIL_IS_CAUGHT:
         return ""
-    if settings.EMAIL_BACKEND != settings.SMTP_BACKEND:
-        return settings.EMAIL_BACKEND
-    return f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    first = configured()[0]
+    return first.name if first.speaks_smtp else first.backend

@@ -20,7 +20,7 @@ from jobs.queue.enqueue import enqueue as enqueue_job
 from jobs.worker import entry
 from notifier.ops import doctor
 from notifier.ops.doctor import Verdict
-from tests.support.mail import PAYLOAD, delivering_to
+from tests.support.mail import PAYLOAD, delivering_to, set_mailer
 from tests.support.operators import operator
 from tests.support.smtp_server import SmtpServer
 
@@ -43,8 +43,7 @@ def first(settings):
 @pytest.fixture
 def second(settings):
     server = SmtpServer()
-    login = {"USER": "", "PASSWORD": "", "USE_TLS": False, "USE_SSL": False}
-    settings.EMAIL_FALLBACK = {"HOST": "127.0.0.1", "PORT": server.port, **login}
+    set_mailer(settings, alias="fallback", host="127.0.0.1", port=server.port, timeout=10)
     server.start()
     yield server
     smtp.close_connection()
@@ -142,7 +141,7 @@ def test_a_quota_is_not_probed_before_its_time(first, second):
 
 @pytest.mark.parametrize("cut", [{"die": True}, {"hang": True}])
 def test_an_email_that_the_first_may_have_taken_never_goes_through_the_second(first, second, settings, cut):
-    settings.EMAIL_TIMEOUT = 1
+    set_mailer(settings, timeout=1)
     job = enqueue(1)
     first.behave(at="DATA", **cut)
     assert work_on(job) == ["failed"]
@@ -283,7 +282,7 @@ class Service:
     status: int | None = 200
     taken = 0
 
-    def __init__(self, fail_silently=False):
+    def __init__(self, alias=None):
         pass
 
     def send_messages(self, messages):
@@ -308,7 +307,7 @@ class Service:
     ],
 )
 def test_a_service_in_front_of_the_second_server(second, settings, monkeypatch, status, bound, through_second):
-    settings.EMAIL_BACKEND = f"{__name__}.Service"
+    set_mailer(settings, f"{__name__}.Service")
     monkeypatch.setattr(Service, "status", status)
     job = enqueue(1)
     work_on(job)

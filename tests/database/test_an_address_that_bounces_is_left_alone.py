@@ -35,7 +35,7 @@ from jobs.worker import entry
 from notifier.log_config import mask_event
 from tests.support import people, queues, webhooks
 from tests.support.machine import eventually
-from tests.support.mail import PAYLOAD
+from tests.support.mail import PAYLOAD, set_mailer
 from tests.support.operators import signed_in
 from tests.support.site import Site
 from tests.support.webhooks import BASIC, amazon_ses, brevo, mailgun, post, postmark
@@ -659,7 +659,8 @@ def report(site, body, **headers):
     ],
 )
 def test_a_mail_leaves_by_a_services_own_interface(settings, service, keys, url, answer):
-    settings.ANYMAIL, settings.EMAIL_BACKEND = keys, f"anymail.backends.{service}.EmailBackend"
+    settings.ANYMAIL = keys
+    set_mailer(settings, f"anymail.backends.{service}.EmailBackend")
     with responses.RequestsMock() as there:
         there.post(url, json=answer)
         assert worked(job()).error == ""
@@ -670,7 +671,7 @@ def test_a_mail_leaves_by_a_services_own_interface(settings, service, keys, url,
 
 
 def test_a_service_that_answers_that_the_address_is_on_its_list_makes_a_dead_letter_immediately(settings):
-    settings.EMAIL_BACKEND = "anymail.backends.postmark.EmailBackend"
+    set_mailer(settings, "anymail.backends.postmark.EmailBackend")
     settings.ANYMAIL = {"POSTMARK_SERVER_TOKEN": "t"}
     refusal = {"ErrorCode": 406, "Message": "You tried to send to recipient(s) that have been marked as inactive. "}
     refusal["Message"] += "Found inactive addresses: bat@example.mn. Inactive recipients bounced before."

@@ -14,7 +14,7 @@ from jobs.core.job import JobLog, Status
 from jobs.maintenance import reconciler
 from jobs.queue.enqueue import enqueue as enqueue_job
 from jobs.worker import entry
-from tests.support.mail import PAYLOAD, delivering_to, send
+from tests.support.mail import PAYLOAD, delivering_to, send, set_mailer
 from tests.support.smtp_server import SmtpServer
 
 UNKNOWN = "554 5.7.1 we do not like this"
@@ -278,8 +278,8 @@ def test_a_line_without_an_end_is_not_taken_for_a_reply(settings):
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Endless) as endless:
         endless.daemon_threads = True
         threading.Thread(target=endless.serve_forever, daemon=True).start()
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = *endless.server_address, 5
+        host, port = endless.server_address
+        set_mailer(settings, host=host, port=port, timeout=5)
         raised = error_of()
         smtp.close_connection()
         endless.shutdown()
@@ -288,7 +288,7 @@ def test_a_line_without_an_end_is_not_taken_for_a_reply(settings):
 
 @pytest.mark.parametrize("tls", [False, True], ids=["", "starttls"])
 def test_the_words_of_a_refused_ehlo_are_kept(server, settings, tls):
-    settings.EMAIL_USE_TLS = tls
+    set_mailer(settings, use_tls=tls)
     server.behave(at="EHLO", answer="421 4.3.2 too many of you today")
     raised = error_of()
     assert (type(raised), raised.code) == (Throttled, 421)
@@ -298,16 +298,16 @@ def test_the_words_of_a_refused_ehlo_are_kept(server, settings, tls):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("EMAIL_HOST_PASSWORD", "нууц"),
-        ("EMAIL_HOST_PASSWORD", "pass\u00a0word"),
-        ("EMAIL_HOST_USER", "бат"),
-        ("EMAIL_HOST", "smtp..x"),
-        ("EMAIL_HOST", "." + "x" * 64),
+        ("password", "нууц"),
+        ("password", "pass\u00a0word"),
+        ("username", "бат"),
+        ("host", "smtp..x"),
+        ("host", "." + "x" * 64),
     ],
 )
 def test_settings_that_smtp_cannot_carry_are_configuration_and_are_not_repeated(server, settings, name, value):
-    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = "site"
-    setattr(settings, name, value)
+    set_mailer(settings, username="site", password="site")
+    set_mailer(settings, **{name: value})
     for action in (send, smtp.probe_server):
         raised = error_of(action)
         assert type(raised) is Configuration

@@ -14,7 +14,7 @@ from accounts.notices import account, sign_in
 from accounts.sign_in.event import NoticeStatus
 from accounts.user import User
 from jobs.core.job import JobLog
-from tests.support.mail import delivering_to
+from tests.support.mail import delivering_to, set_mailer
 from tests.support.people import CHROME, FIREFOX, browser, last, person
 from tests.support.people import sign_in as signs_in
 from tests.support.smtp_server import SmtpServer
@@ -63,7 +63,7 @@ def test_a_routine_notice_carries_the_link_in_its_headers_and_its_text(bat, sett
 
 
 def test_the_backends_of_django_get_the_same_headers(bat, settings):
-    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    set_mailer(settings, "django.core.mail.backends.locmem.EmailBackend")
     client = browser()
     signs_in(client)
     sign_in.deliver(JobLog.objects.get(job_type=sign_in.SIGN_IN_JOB))

@@ -24,6 +24,7 @@ from jobs.queue.enqueue import enqueue
 from notifier.ops import doctor, health
 from notifier.ops.checks.findings import Finding, Verdict
 from tests.support import scripted_dns
+from tests.support.mail import set_mailer
 from tests.support.ports import free_port
 from tests.support.site import Site
 from tests.support.smtp_server import SmtpServer
@@ -38,7 +39,7 @@ TYPE = "signin-notification"
 def mail_server(settings) -> Iterator[SmtpServer]:
     server = SmtpServer()
     server.start()
-    settings.EMAIL_PORT = server.port
+    set_mailer(settings, port=server.port)
     yield server
     server.stop()
 
@@ -58,7 +59,7 @@ def domain(own_dns) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def healthy(mail_server, domain, settings) -> None:
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"  # pytest-django puts another
+    set_mailer(settings)
     settings.SILENCED_SYSTEM_CHECKS = ["jobs.W001"]
     settings.SITE_URL, settings.TRUSTED_PROXIES = "https://example.mn", ["127.0.0.1/32"]
     settings.STATIC_ROOT = collected_static()
@@ -116,7 +117,7 @@ def test_a_read_only_database_and_a_standby(monkeypatch):
 
 
 def test_a_mail_server_that_is_away(mail_server, settings):
-    settings.EMAIL_PORT = free_port()
+    set_mailer(settings, port=free_port())
     assert named("mail server", "EMAIL_HOST", "firewall")
 
 
@@ -128,15 +129,14 @@ def test_a_mail_server_that_refuses_the_log_in(mail_server):
 @pytest.mark.parametrize(
     ("settings_of_it", "words"),
     [
-        ({"EMAIL_HOST": "smtp..x"}, "EMAIL_HOST"),
-        ({"EMAIL_HOST_USER": "site", "EMAIL_HOST_PASSWORD": "нууц"}, "EMAIL_HOST_PASSWORD"),
-        ({"EMAIL_USE_TLS": True}, "STARTTLS"),
-        ({"EMAIL_BACKEND": "tests.database.test_the_doctor_names_the_fault.Broken"}, "ZeroDivisionError"),
+        ({"host": "smtp..x"}, "EMAIL_HOST"),
+        ({"username": "site", "password": "нууц"}, "EMAIL_HOST_PASSWORD"),
+        ({"use_tls": True}, "STARTTLS"),
+        ({"backend": "tests.database.test_the_doctor_names_the_fault.Broken"}, "ZeroDivisionError"),
     ],
 )
 def test_a_mail_server_whose_settings_cannot_be_used(settings, settings_of_it, words):
-    for name, value in settings_of_it.items():
-        setattr(settings, name, value)
+    set_mailer(settings, **settings_of_it)
     assert named("mail server", words)
 
 
@@ -155,7 +155,7 @@ def test_a_mail_server_with_a_certificate_of_a_private_authority(settings):
     context.load_cert_chain(ROOT / "tests/data/untrusted_certificate.pem")
     server = SmtpServer(tls=context)
     server.start()
-    settings.EMAIL_PORT, settings.EMAIL_USE_TLS = server.port, True
+    set_mailer(settings, port=server.port, use_tls=True)
     assert named("mail server", "CERTIFICATE_VERIFY_FAILED", "EMAIL_CA_FILE")
     server.stop()
 

@@ -10,7 +10,7 @@ from accounts.mail import smtp
 from jobs.core.errors import Configuration, Permanent, Temporary, Throttled
 from tests.support import exim
 from tests.support.conditions import choosing, error_of
-from tests.support.mail import send
+from tests.support.mail import send, set_mailer
 from tests.support.site import ROOT
 
 CERTIFICATE = ROOT / "tests/data/untrusted_certificate.pem"
@@ -101,22 +101,22 @@ def test_a_helo_that_the_server_does_not_like_is_ours_and_another_is_taken(at, s
 
 def test_a_wrong_password_is_ours_until_it_is_right(at, settings):
     at("login")
-    settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "site", "wrong"
+    set_mailer(settings, username="site", password="wrong")
     raised = error_of()
     assert (type(raised), raised.code) == (Configuration, 535), raised
-    settings.EMAIL_HOST_PASSWORD = "right"
+    set_mailer(settings, password="right")
     send()
 
 
 def test_a_login_that_the_server_does_not_offer_is_ours(at, settings):
     at("healthy")
-    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = "site"
+    set_mailer(settings, username="site", password="site")
     assert type(error_of()) is Configuration
 
 
 def test_a_private_authority_is_named_and_can_be_trusted(at, settings):
     at("private-ca")
-    settings.EMAIL_USE_TLS = True
+    set_mailer(settings, use_tls=True)
     raised = error_of()
     assert type(raised) is Configuration
     assert "CERTIFICATE_VERIFY_FAILED" in str(raised)
@@ -178,6 +178,6 @@ def test_a_recipient_that_does_not_exist_is_about_the_recipient(at, settings):
 
 def test_a_tarpit_is_a_server_that_cannot_be_used(at, settings):
     at("tarpit")
-    settings.EMAIL_TIMEOUT = 1
+    set_mailer(settings, timeout=1)
     raised = error_of()
     assert raised.error_class == "unreachable", raised

@@ -10,7 +10,7 @@ from accounts.mail import smtp
 from jobs.core.errors import Configuration, Permanent, Temporary, Throttled
 from tests.support import postfix
 from tests.support.conditions import choosing, error_of
-from tests.support.mail import send
+from tests.support.mail import send, set_mailer
 from tests.support.site import ROOT
 
 CERTIFICATE = ROOT / "tests/data/untrusted_certificate.pem"
@@ -114,7 +114,7 @@ def test_a_helo_that_is_not_a_full_name_is_refused_and_another_is_taken(at, sett
 
 def test_a_private_authority_is_named_and_can_be_trusted(at, settings):
     at("private-ca")
-    settings.EMAIL_USE_TLS = True
+    set_mailer(settings, use_tls=True)
     raised = error_of()
     assert type(raised) is Configuration
     assert "CERTIFICATE_VERIFY_FAILED" in str(raised)
@@ -160,5 +160,5 @@ def test_other_refusals_are_about_the_email_the_recipient_or_the_server(at, cond
 
 def test_a_tarpit_is_a_timeout(at, settings):
     at("tarpit")
-    settings.EMAIL_TIMEOUT = 1
+    set_mailer(settings, timeout=1)
     assert type(error_of()) is Temporary

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from accounts.mail import smtp
-from tests.support.mail import SMTP, send
+from tests.support.mail import send, set_mailer
 from tests.support.ports import free_port
 
 
@@ -27,7 +27,7 @@ def wait_for(port):
 @pytest.fixture
 def process(tmp_path, settings):
     port = free_port()
-    settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = SMTP, "127.0.0.1", port
+    set_mailer(settings, host="127.0.0.1", port=port)
     files = ["--log", str(tmp_path / "mails.jsonl"), "--control", str(tmp_path / "control.json")]
     running = subprocess.Popen([sys.executable, "-m", "tests.support.smtp_server", "--port", str(port), *files])
     wait_for(port)

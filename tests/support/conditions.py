@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 
 from accounts.mail import smtp, smtp_errors
-from tests.support.mail import SMTP, send
+from tests.support.mail import send, set_mailer
 
 
 def choosing(ports: dict[str, int], settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Yield a function that makes one condition the site's mail server. ports: of the conditions, by name."""
     monkeypatch.setattr(smtp, "refusals", smtp_errors.Refusals())
-    settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_TIMEOUT = SMTP, "127.0.0.1", 10
+    set_mailer(settings, host="127.0.0.1", timeout=10)
     settings.EMAIL_EHLO_NAME = "site.example.mn"
 
     def choose(condition: str) -> None:
-        settings.EMAIL_PORT = ports[condition]
+        set_mailer(settings, port=ports[condition])
 
     yield choose
     smtp.close_connection()

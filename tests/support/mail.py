@@ -44,11 +44,18 @@ def account_email(kind: str, language: str, *, event: dict[str, Any] | None = No
     return render_account_content(kind, language, {**shown, "events": [{**EVENT, **account, **(event or {})}] * 2})
 
 
+def set_mailer(settings: Any, backend: str = SMTP, alias: str = "default", **options: Any) -> None:
+    """Change a mailer of the site: its backend, and options in addition to those that it has."""
+    before = settings.MAILERS.get(alias, {})
+    if before.get("BACKEND") == backend:
+        options = {**before.get("OPTIONS", {}), **options}
+    settings.MAILERS = {**settings.MAILERS, alias: {"BACKEND": backend, "OPTIONS": options}}
+
+
 @contextmanager
 def delivering_to(server: SmtpServer, settings: Any) -> Iterator[SmtpServer]:
     """The started server as the site's mail server; `settings` is pytest-django's fixture."""
-    settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = SMTP, "127.0.0.1", server.port
-    settings.EMAIL_TIMEOUT = 10
+    set_mailer(settings, host="127.0.0.1", port=server.port, timeout=10)
     server.start()
     try:
         yield server

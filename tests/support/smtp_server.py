@@ -72,7 +72,11 @@ class Server(SMTP):
     """aiosmtpd's protocol, whose greeting can misbehave too."""
 
     async def _handle_client(self) -> None:
-        verdict = await self.event_handler.step("CONNECT", self)
+        try:
+            verdict = await self.event_handler.step("CONNECT", self)
+        except asyncio.CancelledError:  # since Python 3.12 a server that stops waits for its connections
+            self.transport.abort()
+            raise
         if verdict:
             await self.push(verdict)
             self.transport.close()

@@ -7,7 +7,7 @@ import pytest
 
 from accounts.mail import smtp
 from jobs.core.errors import Configuration, Permanent, Temporary, Throttled, Unreachable, describe
-from tests.support.mail import delivering_to, send
+from tests.support.mail import delivering_to, send, set_mailer
 from tests.support.ports import free_port
 from tests.support.smtp_server import SmtpServer
 
@@ -102,7 +102,7 @@ def test_a_port_without_a_server_is_unreachable(settings):
 
 def test_a_host_without_an_address_is_unreachable(settings):
     with delivering_to(SmtpServer(), settings):
-        settings.EMAIL_HOST = "no-such-host.invalid"
+        set_mailer(settings, host="no-such-host.invalid")
         assert type(failure_of()) is Unreachable
 
 
@@ -117,7 +117,7 @@ def test_a_server_that_closes_without_a_word_is_unreachable(server, at):
     [("CONNECT", Unreachable), ("EHLO", Unreachable), ("MAIL", Temporary), ("RCPT", Temporary), ("DATA", Temporary)],
 )
 def test_a_server_that_hangs_is_unreachable_when_called_and_temporary_in_the_dialogue(server, settings, at, error):
-    settings.EMAIL_TIMEOUT = 0.3
+    set_mailer(settings, timeout=0.3)
     server.behave(at=at, hang=True)
     assert type(failure_of()) is error
 
@@ -129,13 +129,13 @@ def test_a_slow_server_gets_its_mail(server):
 
 
 def test_a_wrong_password_is_configuration_until_it_is_right(server, settings):
-    settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "site", "wrong"
+    set_mailer(settings, username="site", password="wrong")
     server.behave(at="", login="site:right")
     for action in (send, smtp.probe_server):
         raised = failure_of(action)
         assert (type(raised), raised.code) == (Configuration, 535)
         assert "wrong" not in str(raised)
-    settings.EMAIL_HOST_PASSWORD = "right"
+    set_mailer(settings, password="right")
     smtp.probe_server()
     send()
     assert len(server.mails) == 1
@@ -147,9 +147,9 @@ def test_a_missing_login_is_configuration(server):
 
 
 def test_tls_that_the_server_does_not_speak_is_configuration(server, settings):
-    settings.EMAIL_USE_TLS = True
+    set_mailer(settings, use_tls=True)
     assert type(failure_of()) is Configuration
-    settings.EMAIL_USE_TLS, settings.EMAIL_USE_SSL = False, True
+    set_mailer(settings, use_tls=False, use_ssl=True)
     assert type(failure_of()) is Configuration
 
 
@@ -158,7 +158,7 @@ def test_a_login_that_the_server_does_not_offer_is_configuration(settings):
     context.load_cert_chain(CERTIFICATE)
     server = SmtpServer(tls=context)
     server.SMTP_kwargs["auth_require_tls"] = True
-    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = "x"
+    set_mailer(settings, username="x", password="x")
     with delivering_to(server, settings):
         assert type(failure_of()) is Configuration
 
@@ -166,7 +166,7 @@ def test_a_login_that_the_server_does_not_offer_is_configuration(settings):
 def test_an_untrusted_certificate_is_configuration(settings):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATE)
-    settings.EMAIL_USE_TLS = True
+    set_mailer(settings, use_tls=True)
     with delivering_to(SmtpServer(tls=context), settings):
         raised = failure_of()
     assert type(raised) is Configuration
@@ -177,7 +177,7 @@ def test_tls_with_a_trusted_certificate_works(settings, monkeypatch):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATE)
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
-    settings.EMAIL_USE_TLS = True
+    set_mailer(settings, use_tls=True)
     with delivering_to(SmtpServer(tls=context), settings) as server:
         send()
         send()
@@ -187,7 +187,8 @@ def test_tls_with_a_trusted_certificate_works(settings, monkeypatch):
 def test_a_certificate_of_a_private_authority_is_trusted_by_its_file(settings):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATE)
-    settings.EMAIL_USE_TLS, settings.EMAIL_CA_FILE = True, str(CERTIFICATE)
+    settings.EMAIL_CA_FILE = str(CERTIFICATE)
+    set_mailer(settings, use_tls=True)
     with delivering_to(SmtpServer(tls=context), settings) as server:
         smtp.probe_server()
         send()
@@ -208,7 +209,7 @@ class ServiceBackend:
 
     answer = None
 
-    def __init__(self, fail_silently=False):
+    def __init__(self, alias=None):
         pass
 
     def send_messages(self, messages):
@@ -229,7 +230,7 @@ class ServiceBackend:
     ],
 )
 def test_a_mail_service_over_http_is_judged_by_its_status(settings, monkeypatch, status, error):
-    settings.EMAIL_BACKEND = f"{__name__}.ServiceBackend"
+    set_mailer(settings, f"{__name__}.ServiceBackend")
     monkeypatch.setattr(ServiceBackend, "answer", ServiceError(status, retry_after="17"))
     raised = failure_of()
     assert (type(raised), raised.code) == (error, status)
@@ -237,7 +238,7 @@ def test_a_mail_service_over_http_is_judged_by_its_status(settings, monkeypatch,
 
 
 def test_any_other_fault_of_a_backend_stays_itself_and_is_tried_again(settings, monkeypatch):
-    settings.EMAIL_BACKEND = f"{__name__}.ServiceBackend"
+    set_mailer(settings, f"{__name__}.ServiceBackend")
     monkeypatch.setattr(ServiceBackend, "answer", KeyError("x"))
     assert describe(failure_of()).error_class == "temporary"
     monkeypatch.setattr(ServiceBackend, "answer", None)
@@ -263,5 +264,5 @@ def test_the_probe_raises_what_a_mail_would(server, behaviour, error):
 
 def test_the_probe_asks_no_other_backend(server, settings):
     server.behave(at="CONNECT", die=True)  # fails a probe that connects
-    settings.EMAIL_BACKEND = f"{__name__}.ServiceBackend"
+    set_mailer(settings, f"{__name__}.ServiceBackend")
     assert smtp.probe_server() is None

@@ -8,7 +8,7 @@ import pytest
 
 from accounts.mail import smtp
 from jobs.core.errors import Permanent, Temporary, Throttled, Unreachable
-from tests.support.mail import delivering_to, send
+from tests.support.mail import delivering_to, send, set_mailer
 from tests.support.smtp_server import SmtpServer
 
 
@@ -50,7 +50,7 @@ def test_a_server_that_was_restarted_meanwhile_gets_the_next_mail(server):
     ids=["closed", "421", "silent"],
 )
 def test_a_kept_connection_that_died_is_replaced_within_the_same_attempt(server, settings, ending):
-    settings.EMAIL_TIMEOUT = 0.5
+    set_mailer(settings, timeout=0.5)
     send("signin-1")
     server.behave(at="MAIL", times=1, **ending)
     send("signin-2")
@@ -68,7 +68,7 @@ def test_it_is_replaced_once_and_no_more(server):
 
 @pytest.mark.parametrize(("ending", "error"), [({"die": True}, Unreachable), ({"hang": True}, Temporary)])
 def test_a_mail_that_may_have_been_taken_is_left_to_the_queue(server, settings, ending, error):
-    settings.EMAIL_TIMEOUT = 0.5
+    set_mailer(settings, timeout=0.5)
     send("signin-1")
     server.behave(at="DATA", **ending)
     with pytest.raises(error):
@@ -89,7 +89,7 @@ def test_a_mail_that_may_have_been_taken_is_left_to_the_queue(server, settings, 
     ],
 )
 def test_the_mail_after_any_failure_goes_through(server, settings, behaviour, error):
-    settings.EMAIL_TIMEOUT = 0.5
+    set_mailer(settings, timeout=0.5)
     server.behave(times=1, **behaviour)
     with pytest.raises(error):
         send("signin-1")
@@ -173,8 +173,8 @@ def test_a_server_that_wants_the_mail_of_a_refused_recipient_gets_an_empty_one(s
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Scripted) as scripted:
         scripted.contents, scripted.daemon_threads = [], True
         threading.Thread(target=scripted.serve_forever, daemon=True).start()
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = *scripted.server_address, 5
+        host, port = scripted.server_address
+        set_mailer(settings, host=host, port=port, timeout=5)
         send("signin-1")
         with pytest.raises(Permanent, match="no such user"):
             send("signin-2", email="unknown@example.mn")

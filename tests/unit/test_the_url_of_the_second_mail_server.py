@@ -5,24 +5,24 @@ from environs import ValidationError
 
 from notifier.mail_services import parse_url
 
-PLAIN = {"HOST": "b.mn", "PORT": 25, "USER": "", "PASSWORD": "", "USE_TLS": False, "USE_SSL": False}
+PLAIN = {"host": "b.mn", "port": 25, "username": "", "password": "", "use_tls": False, "use_ssl": False}
 
 
 @pytest.mark.parametrize(
     ("url", "differs"),
     [
         ("smtp://b.mn", {}),
-        ("smtp://b.mn:2525/", {"PORT": 2525}),
-        ("smtp://b.mn:587", {"PORT": 587, "USE_TLS": True}),
-        ("smtp://b.mn:465", {"PORT": 465, "USE_SSL": True}),
-        ("smtp://b.mn:587?tls=no", {"PORT": 587}),
-        ("smtp://b.mn?tls=ssl", {"PORT": 465, "USE_SSL": True}),
-        ("smtp://b.mn?tls=starttls", {"PORT": 587, "USE_TLS": True}),
-        ("smtp://b.mn:2525?tls=1", {"PORT": 2525, "USE_TLS": True}),
-        ("smtp://bat:secret@b.mn:25", {"USER": "bat", "PASSWORD": "secret"}),
-        ("smtp://bat@site.mn:secret@b.mn:25", {"USER": "bat@site.mn", "PASSWORD": "secret"}),
-        ("smtp://b%40t:s%2Fe%23%3F%5B%3A%40%25@b.mn:25", {"USER": "b@t", "PASSWORD": "s/e#?[:@%"}),
-        ("smtp://[2001:db8::1]:25", {"HOST": "2001:db8::1"}),
+        ("smtp://b.mn:2525/", {"port": 2525}),
+        ("smtp://b.mn:587", {"port": 587, "use_tls": True}),
+        ("smtp://b.mn:465", {"port": 465, "use_ssl": True}),
+        ("smtp://b.mn:587?tls=no", {"port": 587}),
+        ("smtp://b.mn?tls=ssl", {"port": 465, "use_ssl": True}),
+        ("smtp://b.mn?tls=starttls", {"port": 587, "use_tls": True}),
+        ("smtp://b.mn:2525?tls=1", {"port": 2525, "use_tls": True}),
+        ("smtp://bat:secret@b.mn:25", {"username": "bat", "password": "secret"}),
+        ("smtp://bat@site.mn:secret@b.mn:25", {"username": "bat@site.mn", "password": "secret"}),
+        ("smtp://b%40t:s%2Fe%23%3F%5B%3A%40%25@b.mn:25", {"username": "b@t", "password": "s/e#?[:@%"}),
+        ("smtp://[2001:db8::1]:25", {"host": "2001:db8::1"}),
     ],
 )
 def test_a_url_says_where_and_how(url, differs):

@@ -1,15 +1,21 @@
-"""The mail providers of the settings: that of EMAIL_BACKEND first, then the one of EMAIL_FALLBACK_URL."""
+"""The mail providers of the settings: those of MAILERS, in its order.
+
+Django reads MAILERS since 6.1. Before that, only this module does: it is the one place that knows the difference.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
+from django.core import mail
+from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.smtp import EmailBackend
 from django.utils.module_loading import import_string
 
-SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+SMTP_DEFAULTS = {"host": "127.0.0.1", "port": 25}
+Options = tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -19,12 +25,16 @@ class Provider:
     name: str
     """`host:port`; for a backend that is not SMTP the name of its module."""
     backend: str
+    alias: str = "default"
+    """Its key in MAILERS."""
     host: str = ""
     port: int = 0
-    user: str = ""
+    username: str = ""
     password: str = field(default="", repr=False)
     use_tls: bool = False
     use_ssl: bool = False
+    timeout: float | None = None
+    """Seconds of silence after which the server is given up."""
 
     @property
     def speaks_smtp(self) -> bool:
@@ -34,15 +44,18 @@ class Provider:
 
 def configured() -> tuple[Provider, ...]:
     """Return the providers, in the order in which they are preferred."""
-    first = (
-        settings.EMAIL_HOST,
-        settings.EMAIL_PORT,
-        settings.EMAIL_HOST_USER,
-        settings.EMAIL_HOST_PASSWORD,
-        settings.EMAIL_USE_TLS,
-        settings.EMAIL_USE_SSL,
+    return tuple(
+        _provider(alias, mailer["BACKEND"], tuple(mailer.get("OPTIONS", {}).items()))
+        for alias, mailer in settings.MAILERS.items()
     )
-    return _configured(settings.EMAIL_BACKEND, first, tuple(settings.EMAIL_FALLBACK.items()))
+
+
+def connect(provider: Provider) -> BaseEmailBackend:
+    """Return a new instance of the backend of a provider that is not SMTP, with its options of MAILERS."""
+    if mailers := getattr(mail, "mailers", None):
+        return cast(BaseEmailBackend, mailers[provider.alias])
+    options: Mapping[str, Any] = settings.MAILERS[provider.alias].get("OPTIONS", {})
+    return cast(BaseEmailBackend, import_string(provider.backend)(**options))
 
 
 def server_name(host: str, port: int) -> str:
@@ -51,19 +64,11 @@ def server_name(host: str, port: int) -> str:
 
 
 @lru_cache(maxsize=64)
-def _configured(backend: str, first: tuple[Any, ...], fallback: tuple[tuple[str, Any], ...]) -> tuple[Provider, ...]:
-    host, port, *login = first
-    if _speaks_smtp(backend):
-        preferred = Provider(server_name(host, port), backend, host, port, *login)
-    else:
-        preferred = Provider(backend.split(".")[-2] if "." in backend else backend, backend)
-    return (preferred, _second(dict(fallback))) if fallback else (preferred,)
-
-
-def _second(url: Mapping[str, Any]) -> Provider:
-    name = server_name(url["HOST"], url["PORT"])
-    login = (url["USER"], url["PASSWORD"], url["USE_TLS"], url["USE_SSL"])
-    return Provider(name, SMTP_BACKEND, url["HOST"], url["PORT"], *login)
+def _provider(alias: str, backend: str, options: Options) -> Provider:
+    if not _speaks_smtp(backend):
+        return Provider(backend.split(".")[-2] if "." in backend else backend, backend, alias)
+    server: dict[str, Any] = {**SMTP_DEFAULTS, **dict(options)}
+    return Provider(server_name(server["host"], server["port"]), backend, alias, **server)
 
 
 @lru_cache(maxsize=16)

@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connections
 
+from accounts.mail.providers.configured import configured
 from jobs.conf import conf
 from jobs.core import sql
 from notifier.ops.processes import Processes, Program
@@ -40,7 +41,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         refuse_without_catcher()
-        for port in [settings.PORT, settings.EMAIL_PORT] if settings.MAIL_IS_CAUGHT else [settings.PORT]:
+        for port in [settings.PORT, configured()[0].port] if settings.MAIL_IS_CAUGHT else [settings.PORT]:
             refuse_if_taken(port)
         if settings.DEBUG and "ENV_FILE" not in os.environ:
             write_env_file(settings.BASE_DIR / ".env")
@@ -97,7 +98,8 @@ def programs(reload: bool) -> list[Program]:
     """Return the programs in the order of their start: a program comes after those it needs."""
     again = ["--reload"] if reload else []
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
-    catcher = ["-m", "notifier.dev.catcher", "--port", str(settings.EMAIL_PORT), "--folder", str(settings.MAILBOX_DIR)]
+    mail_port = str(configured()[0].port)
+    catcher = ["-m", "notifier.dev.catcher", "--port", mail_port, "--folder", str(settings.MAILBOX_DIR)]
     mail = Program("mail", [sys.executable, *catcher], grace=5)
     worker = Program("worker", [*manage, "qcluster", *again], grace=conf.JOB_TIMEOUT_SECONDS + 10)
     web = Program("web", [sys.executable, "-m", "gunicorn", "notifier.wsgi", *again], grace=15)
@@ -116,7 +118,7 @@ class Greeting:
         self.printed = True
         self.processes.say(f"{settings.SITE_NAME} is at {settings.SITE_URL}/ and its administration at /admin/")
         if settings.DEBUG:
-            destination = "" if settings.MAIL_IS_CAUGHT else f" (none: EMAIL_HOST is {settings.EMAIL_HOST})"
+            destination = "" if settings.MAIL_IS_CAUGHT else f" (none: email goes to {configured()[0].name})"
             self.processes.say(f"Its emails are at {settings.SITE_URL}/dev/mailbox/{destination}")
         self.processes.say("Ctrl-C stops it")
 
