@@ -199,7 +199,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_q",
-    "ninja",  # the static files of /api/docs
     "allauth",
     "allauth.account",
     "allauth.socialaccount",
@@ -278,6 +277,10 @@ AUTHENTICATION_BACKENDS = [
     "allauth.account.auth_backends.AuthenticationBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
+PASSWORD_HASHERS = [
+    "accounts.secrecy.hashers.Argon2idPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",  # of earlier versions: replaced at the user's next sign-in
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
@@ -338,6 +341,8 @@ STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 MAILBOX_DIR = VAR_DIR / "mailbox"  # where the local mail catcher stores emails
 STATICFILES_DIRS = [BASE_DIR / "static"]
+for package in filter(None, [find_spec("ninja")]):  # the files of /api/docs, without an app that workers would import
+    STATICFILES_DIRS += [Path(folder) / "static" for folder in package.submodule_search_locations or ()]
 
 READY_WAIT_SECONDS = 300  # /readyz fails when a due job has waited for longer
 

@@ -11,9 +11,9 @@ from functools import cache
 
 from django.conf import settings
 from django.core import signing
-from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
+from accounts.links.paths import path_of
 from accounts.secrecy.hashes import keyed_hashes
 
 HASH_LENGTH = 24  # hexadecimal digits: 96 bits
@@ -72,7 +72,7 @@ class LinkKind:
 @cache
 def _path(page: str) -> str:
     """Return the path of a page, up to the token."""
-    return reverse(page, args=["token"]).removesuffix("token/")
+    return path_of(page, "token").removesuffix("token/")
 
 
 def _hash_address(address: str, salt: str) -> list[str]:

@@ -11,8 +11,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core import signing
-from django.urls import reverse
 
+from accounts.links.paths import path_of
 from accounts.secrecy.hashes import keyed_hashes
 
 DISPUTE_SALT = "accounts.sign_in.disputes"
@@ -54,7 +54,7 @@ def event_link(event: Mapping[str, Any], address: str) -> str:
 @cache
 def _page() -> str:
     """Return the path of the page, up to the token."""
-    return reverse("dispute", args=["token"]).removesuffix("token/")
+    return path_of("dispute", "token").removesuffix("token/")
 
 
 def read_token(token: str, *, expired: bool = False) -> tuple[uuid.UUID, str] | None:

@@ -11,10 +11,10 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.urls import reverse
 from django.utils.translation import npgettext, override, pgettext
 
 from accounts.links import address_links, dispute_links
+from accounts.links.paths import path_of
 from accounts.mail import dates, geoip, user_agents
 from accounts.mail.brand import Brand
 from accounts.mail.sanitize import defang, mask_address, plain_text
@@ -183,7 +183,7 @@ def _turn_off_site(sign_in_id: object, address: object, brand: Brand) -> str:
 
 @cache
 def _preferences_path() -> str:
-    return reverse("preferences")
+    return path_of("preferences")
 
 
 def _language(locale: object) -> str:

@@ -24,11 +24,11 @@ from typing import Any
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.utils import user_pk_to_url_str
 from django.conf import settings
-from django.urls import reverse
 from django.utils import translation
 
 from accounts import credentials
 from accounts.links import address_links, dispute_links
+from accounts.links.paths import path_of
 from accounts.mail import content, dates, geoip, mime, rendering, smtp
 from accounts.mail.addresses import deliverable
 from accounts.mail.brand import Brand
@@ -137,7 +137,7 @@ def _complete(event: dict[str, Any], person: User | None, language: str, address
 
 
 def _site(name: str, **kwargs: str) -> str:
-    return settings.SITE_URL.rstrip("/") + reverse(name, kwargs=kwargs or None)
+    return settings.SITE_URL.rstrip("/") + path_of(name, **kwargs)
 
 
 def _reset_link(person: User | None, payload: dict[str, Any]) -> str | None:
@@ -150,7 +150,7 @@ def _reset_link(person: User | None, payload: dict[str, Any]) -> str | None:
 def reset_path(person: User, entry: credentials.Credential | None = None) -> str:
     """Return the path of a reset link. entry: of the address that it is mailed to, for the review after the reset."""
     key = credentials.ResetTokenGenerator().make_token(person)
-    path = reverse("account_reset_password_from_key", kwargs={"uidb36": user_pk_to_url_str(person), "key": key})
+    path = path_of("account_reset_password_from_key", uidb36=user_pk_to_url_str(person), key=key)
     return f"{path}?by={credentials.sign_entry(entry)}" if entry else path
 
 
@@ -171,12 +171,12 @@ def _dispute_link(person: User | None, payload: dict[str, Any]) -> str | None:
 
 
 def _admin_link(_person: User | None, payload: dict[str, Any]) -> str:
-    return settings.SITE_URL.rstrip("/") + reverse("admin:accounts_signin_change", args=[payload["signInId"]])
+    return settings.SITE_URL.rstrip("/") + path_of("admin:accounts_signin_change", payload["signInId"])
 
 
 def _disputes_link(_person: User | None, _payload: dict[str, Any]) -> str:
     disputed = "?disputed_at__isempty=0"
-    return settings.SITE_URL.rstrip("/") + reverse("admin:accounts_signin_changelist") + disputed
+    return settings.SITE_URL.rstrip("/") + path_of("admin:accounts_signin_changelist") + disputed
 
 
 def _pending_link(person: User | None, payload: dict[str, Any]) -> str | None:

@@ -18,7 +18,7 @@ from jobs.core import sql
 from tests.support.people import CHROME, browser, person, sign_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
-OF_A_SIGN_IN = 6  # BEGIN, the history, the job, all rows together, COMMIT, NOTIFY
+OF_A_SIGN_IN = 4  # BEGIN (no round trip), the history, the job, all rows together with COMMIT and NOTIFY
 WITHIN_A_TRANSACTION = 5  # two of a savepoint, and no NOTIFY before the commit
 
 

@@ -149,7 +149,8 @@ def fetch_all(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> list
 def one_round_trip() -> Iterator[None]:
     """Send all statements of `execute` in the block together, at its end, where the first error is raised.
 
-    A statement whose result is fetched is sent immediately, so before those. SQLite has no round trips to spare.
+    In a transaction without a savepoint the end is that of the transaction, or the next statement. A statement whose
+    result is fetched is sent immediately, so before those. SQLite has no round trips to spare.
     """
     if not is_postgresql():
         yield
@@ -162,7 +163,14 @@ def one_round_trip() -> Iterator[None]:
         _kept.reset(kept)
     if statements:
         texts, values = zip(*statements, strict=True)
-        execute("; ".join(texts), [value for some in values for value in some])
+        _execute_last("; ".join(texts), [value for some in values for value in some])
+
+
+def _execute_last(statement: str, values: Sequence[Any]) -> None:
+    """Execute a statement, together with the COMMIT if that follows and the engine can."""
+    later = getattr(connection, "execute_with_commit", None)
+    if later is None or not later(statement, values):
+        execute(statement, values)
 
 
 def fetch_with_short_waits(
@@ -284,9 +292,20 @@ def notify(channel: str, word: str = "") -> None:
         execute("SELECT pg_notify(%s, %s)", [channel, word])
 
 
+@dataclass(frozen=True)
+class Notification:
+    """A NOTIFY that follows a commit. The engine (notifier/web/postgresql) sends it together with the COMMIT."""
+
+    channel: str
+
+    def __call__(self) -> None:
+        """Send it alone, where another engine has committed."""
+        notify(self.channel)
+
+
 def notify_after_commit(channel: str) -> None:
     """Wake every listener on `channel` when the transaction has committed. A failure is logged, and raises nothing."""
-    transaction.on_commit(lambda: notify(channel), robust=True)
+    transaction.on_commit(Notification(channel), robust=True)
 
 
 def listen(channel: str) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from django.utils.autoreload import iter_all_python_module_files
 from django.utils.module_loading import import_string
 
 from jobs.brokers import django_q, messages
+from jobs.cluster.child_process import TICK, ForkedProcess
 from jobs.cluster.identity import this_process
 from jobs.cluster.sign_of_life import SignOfLife
 from jobs.cluster.supervisor import Supervisor
@@ -41,6 +43,29 @@ class Command(BaseCommand):
             "--grace", type=float, default=conf.JOB_TIMEOUT_SECONDS, help="seconds for work in flight to end"
         )
         parser.add_argument("--reload", action="store_true", help="start again when the code changes (development)")
+
+    def check(self, *arguments: Any, **options: Any) -> None:
+        """Run the system checks in a process of their own: they import every page of the site, and a worker has none.
+
+        Raises SystemExit when one fails. Where the kernel refuses the process, they run in this one.
+        """
+
+        def run() -> None:
+            try:
+                BaseCommand.check(self, *arguments, **options)
+            except CommandError as error:
+                self.stderr.write(str(error), lambda text: text)
+                raise SystemExit(error.returncode) from None
+
+        try:
+            child = ForkedProcess(run)
+        except OSError:
+            run()
+            return
+        while (code := child.poll()) is None:
+            time.sleep(TICK / 10)
+        if code:
+            raise SystemExit(code)
 
     def handle(self, **options: Any) -> None:
         workers, grace, environment = options["workers"], options["grace"], initial_environment()

@@ -13,10 +13,10 @@ from types import ModuleType
 from typing import Any
 
 import psycopg
-from django.db.backends.postgresql import base
 from psycopg import errors
 
 from notifier.web import waits
+from notifier.web.postgresql import transactions
 
 CANCEL_SECONDS = 0.2  # for the cancel request, and again for the statement to end
 SILENT_SECONDS = 1.0  # a shorter silence may be a slow disk
@@ -26,7 +26,7 @@ POLL_SECONDS = 0.1  # psycopg's own interval between two looks at a signal
 SKIPPED = "the database has just failed to answer"
 
 
-class BoundedConnection(psycopg.Connection[Any]):
+class BoundedConnection(transactions.ShortConnection):
     """A connection that waits no longer for the server than the present request may."""
 
     _worked_at = float("-inf")  # time.monotonic(), in a request
@@ -76,8 +76,8 @@ bounded_psycopg = ModuleType(psycopg.__name__)
 vars(bounded_psycopg).update(vars(psycopg), connect=BoundedConnection.connect)
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's, with connections that are bounded."""
+class DatabaseWrapper(transactions.ShortTransactions):
+    """Django's, with connections that are bounded, and transactions of fewer round trips."""
 
     Database = bounded_psycopg
 

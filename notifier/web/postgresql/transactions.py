@@ -1,0 +1,151 @@
+"""Transactions of PostgreSQL with fewer round trips: BEGIN is sent with the first statement, the last ones with COMMIT.
+
+psycopg's connections stay in autocommit, so that psycopg sends no BEGIN of its own. With an `isolation_level` or
+`server_side_binding` in OPTIONS, and on a connection that is not ours, everything is as Django does it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+import structlog
+from django.db.backends.postgresql import base
+from django.db.utils import OperationalError
+from psycopg import errors
+from psycopg.pq import TransactionStatus
+
+from jobs.core.sql import Notification
+
+log = structlog.get_logger("notifier.web")
+
+
+class ShortConnection(psycopg.Connection[Any]):
+    """A connection that opens transactions itself when `opens_transactions` is set."""
+
+    opens_transactions = False
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.kept: list[tuple[str, Sequence[Any]]] = []
+        """Statements to send before the next one, or with the commit."""
+
+    def must_begin(self) -> bool:
+        """Return whether the next statement is the first one of a transaction."""
+        return self.opens_transactions and self.pgconn.transaction_status == TransactionStatus.IDLE
+
+    def prepare(self) -> None:
+        """Send what comes before a statement that cannot be sent together with it."""
+        if self.must_begin():
+            psycopg.ClientCursor(self).execute("BEGIN")
+        self.send_kept()
+
+    def send_kept(self) -> None:
+        """Send the statements that were kept."""
+        kept, self.kept = self.kept, []
+        for statement, values in kept:
+            self.cursor().execute(statement.encode(), values)
+
+    def rollback(self) -> None:
+        """Roll back, and forget the statements that were kept."""
+        self.kept = []
+        super().rollback()
+
+
+class Cursor(base.Cursor):
+    """Django's cursor, which sends BEGIN together with the first statement of a transaction."""
+
+    connection: ShortConnection
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        """Execute a statement; its results are the same as without the BEGIN before it."""
+        self.connection.send_kept()
+        if not self.connection.must_begin():
+            return super().execute(query, params, **options)
+        if not isinstance(query, str):
+            self.connection.prepare()
+            return super().execute(query, params, **options)
+        super().execute(f"BEGIN; {query}".encode(), params, **options)
+        self.nextset()
+        return self
+
+    def executemany(self, *arguments: Any, **options: Any) -> None:
+        """Execute a statement with each set of values."""
+        self.connection.prepare()
+        super().executemany(*arguments, **options)
+
+    def copy(self, *arguments: Any, **options: Any) -> Any:
+        """Start a COPY."""
+        self.connection.prepare()
+        return super().copy(*arguments, **options)
+
+
+class ShortTransactions(base.DatabaseWrapper):
+    """Django's engine, whose transactions cost no round trip for BEGIN, nor one for the last statements or a NOTIFY."""
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Return Django's parameters, with our cursors in place of its own."""
+        params: dict[str, Any] = super().get_connection_params()
+        if params["cursor_factory"] is base.Cursor and "isolation_level" not in self.settings_dict["OPTIONS"]:
+            params["cursor_factory"] = Cursor
+        return params
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Connect; psycopg begins no transaction if we do."""
+        connection = super().get_new_connection(conn_params)
+        if connection.cursor_factory is Cursor:
+            connection.autocommit = True
+        return connection
+
+    @property
+    def _is_short(self) -> bool:
+        return self.connection is not None and self.connection.cursor_factory is Cursor
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        """Return a cursor; one of the server needs a transaction that is open."""
+        if name and self._is_short:
+            self.connection.prepare()
+        return super().create_cursor(name)
+
+    def execute_with_commit(self, statement: str, values: Sequence[Any]) -> bool:
+        """Keep a statement until the commit, or until the next statement; False when no commit of ours comes next.
+
+        Its errors are raised there. Within a savepoint it must be sent now: the savepoint ends before the transaction.
+        """
+        if not (self._is_short and self.in_atomic_block) or self.savepoint_ids:
+            return False
+        self.connection.kept.append((statement, values))
+        return True
+
+    def _set_autocommit(self, autocommit: bool) -> None:
+        if self._is_short:
+            self.connection.opens_transactions = not autocommit
+        else:
+            super()._set_autocommit(autocommit)
+
+    def _commit(self) -> None:
+        """Commit, with the statements that were kept before it and the notifications of listeners after it."""
+        if not self._is_short or not (self.connection.kept or self._is_in_transaction()):
+            super()._commit()
+            return
+        kept, self.connection.kept = self.connection.kept, []
+        statements = [*kept, ("COMMIT", []), *(("SELECT pg_notify(%s, '')", [each]) for each in self._take_channels())]
+        if len(statements) == 1:
+            super()._commit()
+            return
+        texts, values = zip(*statements, strict=True)
+        with self.cursor() as cursor:
+            try:
+                cursor.execute("; ".join(texts), [value for some in values for value in some])
+            except OperationalError as error:
+                if not isinstance(error.__cause__, errors.ProgramLimitExceeded):  # the server's queue of notifications
+                    raise
+                log.warning("listeners cannot be notified", error=str(error))
+
+    def _is_in_transaction(self) -> bool:
+        return bool(self.connection.pgconn.transaction_status == TransactionStatus.INTRANS)
+
+    def _take_channels(self) -> list[str]:
+        """Return the channels to notify after the commit, each once, and remove them from what runs then."""
+        hooks = self.run_on_commit
+        self.run_on_commit = [hook for hook in hooks if not isinstance(hook[1], Notification)]
+        return list(dict.fromkeys(hook[1].channel for hook in hooks if isinstance(hook[1], Notification)))

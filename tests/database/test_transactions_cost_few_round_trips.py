@@ -1,0 +1,161 @@
+"""The engine of PostgreSQL: BEGIN, the last statements, COMMIT and NOTIFY need no round trips of their own."""
+
+import psycopg
+import pytest
+from django.db import IntegrityError, ProgrammingError, connection, transaction
+from django.db.models import F
+from django.test import Client
+
+from accounts.sign_in.known_devices import Device
+from accounts.sites.keys import ApiKey
+from accounts.user import User
+from jobs.brokers import listener
+from jobs.core import sql
+from notifier.web.postgresql.base import BoundedConnection
+from tests.support.api_client import notification, post
+from tests.support.people import person
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
+OF_A_POST = 4  # the key, the history, the job, all rows together
+NAMES = "SELECT username FROM accounts_user ORDER BY id"
+
+
+@pytest.fixture
+def round_trips(monkeypatch):
+    """Counts the waits for the server."""
+    made = []
+    real = BoundedConnection.wait
+    monkeypatch.setattr(BoundedConnection, "wait", lambda self, *rest, **named: (made.append(1), real(self, *rest, **named))[1])
+    return made
+
+
+@pytest.fixture
+def listening():
+    made = listener.Listener("round_trips")
+    made.listen()
+    yield made
+    connection.close()
+
+
+def rename(name: str) -> None:
+    with sql.one_round_trip():
+        sql.execute("UPDATE accounts_user SET username = %s", [name])
+
+
+def name_seen_by_others() -> str:
+    given = connection.settings_dict
+    names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}
+    where = {key: given[name] for key, name in names.items() if given[name]}
+    with psycopg.connect(**where) as other:
+        return other.execute(NAMES.encode()).fetchone()[0]
+
+
+def test_a_post_of_a_site_costs_a_fixed_number_of_round_trips(round_trips, settings):
+    settings.DEBUG = False
+    token = ApiKey.objects.make("shop", ["enqueue"], who="tests")
+    for number in range(3):
+        round_trips.clear()
+        assert post(Client(), notification(userId=f"u-{number}"), token).status_code == 202
+    assert len(round_trips) == OF_A_POST
+
+
+def test_a_transaction_costs_a_round_trip_for_each_statement_and_one_for_the_commit(round_trips):
+    connection.ensure_connection()
+    round_trips.clear()
+    with transaction.atomic():
+        assert sql.fetch_one("SELECT 1", []) == (1,)
+        assert sql.fetch_one("SELECT 2", []) == (2,)
+    assert len(round_trips) == 3
+
+
+def test_kept_statements_are_sent_before_the_next_one_and_with_the_commit():
+    person()
+    with transaction.atomic():
+        rename("first")
+        assert sql.fetch_one(NAMES, []) == ("first",)
+        rename("second")
+        assert name_seen_by_others() != "second"
+    assert name_seen_by_others() == "second"
+
+
+def test_kept_statements_are_the_only_ones_of_a_transaction():
+    person()
+    with transaction.atomic():
+        rename("alone")
+    assert name_seen_by_others() == "alone"
+
+
+def test_kept_statements_end_with_a_rollback():
+    bat = person()
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        rename("undone")
+        raise ZeroDivisionError
+    assert User.objects.get().username == bat.username
+
+
+def test_an_error_at_the_commit_undoes_all_and_leaves_a_usable_connection():
+    bat = person()
+    with pytest.raises(ProgrammingError, match="no_such_table"), transaction.atomic():
+        User.objects.update(username="undone")
+        with sql.one_round_trip():
+            sql.execute("DELETE FROM no_such_table")
+    assert User.objects.get().username == bat.username
+
+
+def test_a_constraint_that_is_checked_at_the_commit_notifies_no_listener(listening):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Device.objects.create(user_id=2**40)
+        sql.notify_after_commit("round_trips")
+    assert not listening.wait(0.1)
+
+
+def test_a_listener_is_notified_once_by_a_commit(listening):
+    with transaction.atomic():
+        person()
+        sql.notify_after_commit("round_trips")
+        sql.notify_after_commit("round_trips")
+        assert not listening.wait(0.05)
+    assert listening.wait(10)
+    assert not listening.wait(0.05)
+
+
+def test_a_listener_is_notified_by_a_transaction_without_statements(listening):
+    with transaction.atomic():
+        sql.notify_after_commit("round_trips")
+    assert listening.wait(10)
+
+
+def test_a_savepoint_that_is_rolled_back_undoes_its_statements_and_notifications(listening):
+    bat = person()
+    with transaction.atomic():
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            rename("undone")
+            sql.notify_after_commit("round_trips")
+            raise ZeroDivisionError
+        assert User.objects.get().username == bat.username
+    assert not listening.wait(0.1)
+
+
+@pytest.mark.parametrize("first", ["SELEC 1", "SELECT 1 / 0"])
+def test_a_first_statement_that_fails_leaves_no_transaction_open(first):
+    with pytest.raises(Exception, match="syntax|division"), transaction.atomic():
+        sql.execute(first)
+    person()
+    assert name_seen_by_others()
+
+
+def test_cursors_of_the_server_and_many_values_are_within_the_transaction():
+    bat = person()
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        assert [one.pk for one in User.objects.iterator(chunk_size=1)] == [bat.pk]
+        User.objects.update(username=F("email"))
+        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.executemany("UPDATE accounts_user SET username = %s", [["undone"], ["undone again"]])
+        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), transaction.atomic(), connection.cursor() as cursor:
+        with cursor.copy("COPY cache_entries (cache_key, value, expires) FROM STDIN") as copy:
+            copy.write_row(["copied", "x", "2030-01-01"])
+        raise ZeroDivisionError
+    assert User.objects.get().username == bat.username
+    assert sql.fetch_one("SELECT count(*) FROM cache_entries WHERE cache_key = 'copied'", []) == (0,)
