@@ -139,7 +139,7 @@ def test_concurrent_tickers_enqueue_each_tick_once(schedules):
 def test_a_tick_whose_job_was_deleted_has_no_second_one(schedules):
     """As after a restore, or when the row of the schedule is written back."""
     every = schedules(a=entry_of(HOURLY))
-    first = overdue(3500, expression=HOURLY)
+    first = overdue(3600, expression=HOURLY)
     every.tick_all()
     assert ids() == [ticker.tick_id("a", row().last_tick)]
     done = JobLog.objects.get()
