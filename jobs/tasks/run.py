@@ -1,9 +1,7 @@
 """The handler of a task's job: calls the function, and notes what it returned."""
 
-import os
 import time
 from dataclasses import dataclass, field
-from multiprocessing.util import Finalize
 from typing import Any
 
 from jobs.brokers.django_q import TaskTimeout
@@ -13,7 +11,6 @@ from jobs.tasks import isolation, results, stored
 from jobs.tasks.compat import Task, TaskContext, TaskResult, task_started
 from jobs.tasks.json_values import as_stored
 
-LAST = -100  # of the exit's steps: after the queue of results is flushed
 EVERY_SECONDS = 0.5  # between two writes of the progress
 
 
@@ -64,9 +61,7 @@ def _call(task: Task, result: TaskResult, pk: int) -> Any:
     try:
         return task.call(*args, *result.args, **result.kwargs)
     except TaskTimeout:
-        # A thread of an async task may still run: it must not keep this process, which ends now, from ending.
-        Finalize(None, os._exit, args=(0,), exitpriority=LAST)
-        raise
+        raise  # the sentinel replaces this process, even while a thread of an async task still runs
     except Exception:
         raise
     except BaseException as error:
