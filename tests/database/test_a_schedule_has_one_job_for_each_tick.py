@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -139,7 +139,7 @@ def test_concurrent_tickers_enqueue_each_tick_once(schedules):
 def test_a_tick_whose_job_was_deleted_has_no_second_one(schedules):
     """As after a restore, or when the row of the schedule is written back."""
     every = schedules(a=entry_of(HOURLY))
-    first = overdue(3500, expression=HOURLY)
+    first = overdue(3600, expression=HOURLY)
     every.tick_all()
     assert ids() == [ticker.tick_id("a", row().last_tick)]
     done = JobLog.objects.get()
@@ -297,3 +297,32 @@ def test_old_data_are_deleted_by_a_schedule_in_parts(schedules, monkeypatch):
     assert tasks.prune.get_result(second.job_id).return_value["jobs deleted"] == 0
     assert leases.LeaderLease.objects.filter(name=retention.LEASE).exists()
     assert JobLog.objects.count() == 2
+
+
+def test_settings_that_changed_between_the_look_and_the_lock_tick_nothing(schedules):
+    schedules(a=entry_of(EVERY_SECOND))
+    former = registry.all_schedules()["a"]
+    schedules(a=entry_of(HOURLY))
+    ScheduleState.objects.update(next_tick=Now() - timedelta(seconds=2))
+    assert ticker.tick(former) is None
+    assert ids() == []
+
+
+@pytest.mark.postgresql  # SQLite has one writer
+def test_while_another_cluster_holds_the_row_a_ticker_goes_on_without_it(schedules):
+    every = schedules(a=entry_of(HOURLY), b=entry_of(HOURLY))
+    overdue(5, "a")
+    overdue(5, "b")
+    waits: list[float] = []
+
+    def look() -> None:
+        waits.append(every.tick_all())
+        connection.close()
+
+    with transaction.atomic():
+        ScheduleState.objects.select_for_update().get(name="a")
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join(20)
+    assert waits == [ticker.BUSY_SECONDS]
+    assert {job_id.split(":")[1] for job_id in ids()} == {"b"}

@@ -65,5 +65,5 @@ def test_two_clusters_that_are_killed_in_turn_miss_and_double_no_tick():
 @pytest.mark.world
 @pytest.mark.timeout(1800)
 def test_ten_thousand_ticks_over_fifty_kills_are_complete():
-    with Site(DJANGO_SETTINGS_MODULE="tests.support.scheduled_settings", SCHEDULED="60") as site:
-        assert kill_in_turn(site, schedules=60, kills=50, pause=5) >= 10_000
+    with Site(DJANGO_SETTINGS_MODULE="tests.support.scheduled_settings", SCHEDULED="24") as site:
+        assert kill_in_turn(site, schedules=24, kills=50, pause=12) >= 10_000
