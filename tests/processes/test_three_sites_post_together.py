@@ -1,4 +1,4 @@
-"""A hundred clients post for fifty users of three sites at once: the limits are exact, each site counts for itself."""
+"""A hundred clients post for fifty users of three sites together: the limits are exact, each site counts for itself."""
 
 import http.client
 import json
