@@ -59,7 +59,7 @@ WRONG = {
     "Q_BROKER": "pigeon",
     "API_RATE": "fast",
     "METRICS_TOKEN": "guess",
-    "ALERT_TO": "ops@example.mn,nobody",
+    "ALERT_TO": "ops@example.mn,second",
     "ALERT_WEBHOOK": "ftp://hooks.example.mn/alerts",
     "HEARTBEAT_URL": "https://user:password@monitor.example.mn/",
     "RETENTION_DAYS_PAYLOAD": "0",
