@@ -82,14 +82,14 @@ class OutageNotices:
         self._database = database
         self._notice: Alert | None = None
         self._unsent: list[str] = []
-        self._tried = 0.0
+        self._tried = float("-inf")
 
     def send(self) -> None:
         """Send what is due now, if anything. Called every few seconds."""
         if due := self._database.due():
             log.error("database", notice=str(due.notice))
             self._notice, self._unsent = due, [channel.name for channel in channels.configured()]
-            self._tried = 0.0
+            self._tried = float("-inf")
         if self._notice and self._unsent and time.monotonic() - self._tried >= RETRY_SECONDS:
             self._unsent, self._tried = evaluator.send(self._notice, self._unsent), time.monotonic()
 

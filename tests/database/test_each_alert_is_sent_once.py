@@ -209,3 +209,18 @@ def test_a_rule_that_this_version_does_not_have_is_forgotten(recorders):
     evaluator.send_notices()
     assert recorders[0].notices == []
     assert not AlertState.objects.filter(pk="NotifierOfYesterday").exists()
+
+
+def test_one_of_two_evaluators_that_saw_the_same_notice_takes_it(recorders):
+    AlertState.objects.hold(RULE, "", 0, ["one"])
+    first, second = AlertState.objects.get(pk=RULE), AlertState.objects.get(pk=RULE)
+    assert [first.take(), second.take()] == [True, False]
+
+
+def test_a_late_evaluator_settles_no_newer_notice(recorders):
+    AlertState.objects.hold(RULE, "", 0, ["one"])
+    late = AlertState.objects.get(pk=RULE)
+    assert late.take()
+    AlertState.objects.clear(RULE, ["one"])
+    late.settle([])
+    assert AlertState.objects.get(pk=RULE).unsent == ["one"]

@@ -82,7 +82,8 @@ def named(check: str, *words: str) -> bool:
 
 def test_a_healthy_site_has_no_fault():
     assert wrong() == {}
-    assert {finding.verdict for finding in doctor.examine()} == {Verdict.OK}
+    others = [finding for finding in doctor.examine() if finding.check != "alerts"]  # the tests set no receiver
+    assert {finding.verdict for finding in others} == {Verdict.OK}
 
 
 def test_wrong_settings(settings):

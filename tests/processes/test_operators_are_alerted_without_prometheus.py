@@ -92,8 +92,9 @@ def test_a_database_that_is_silent_is_reported_once_by_each_process():
     with (
         Postgres() as server,
         Receiver() as webhook,
-        Site(DATABASE_URL=server.url("postgres"), ALERT_WEBHOOK=webhook.url, WEB_WORKERS="1") as site,
+        Site(DATABASE_URL=server.url("notifier"), ALERT_WEBHOOK=webhook.url, WEB_WORKERS="1") as site,
     ):
+        server.execute("CREATE DATABASE notifier")
         site.manage("migrate", "--verbosity", "0")
         site.start("web")
         time.sleep(25)
