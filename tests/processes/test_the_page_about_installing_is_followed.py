@@ -37,7 +37,7 @@ while todo:
         seen[page] = answer.status_code
         links = re.findall(r'href="(/admin/jobs/[^"?#]*)', answer.getvalue().decode())
         todo += links
-        if "/joblog/" in page:
+        if "/joblog/" in page and answer["Content-Type"].startswith("text/html"):
             assert "admin_jobs/jobs.css" in answer.getvalue().decode(), page
             assert 'id="sure"' in answer.getvalue().decode(), page
 print(seen)
@@ -108,8 +108,8 @@ class Project:
         assert code == 0, (self.folder / "worker.log").read_text()
 
 
-def follow(project: Project, checkout: Path, django: str, first_line: str, settings: str = SETTINGS) -> None:
-    """Follow the page from its first line to a finished task."""
+def follow(project: Project, checkout: Path, django: str, first_line: str, settings: str = SETTINGS) -> str:
+    """Follow the page from its first line to a finished task; return the task's result."""
     install, examined, checked, enqueued, _ = COMMANDS
     project.start(django, settings, first_line)
     project.shell(install.replace("pip install", "pip install --quiet").replace("CHECKOUT", str(checkout)))
@@ -119,13 +119,13 @@ def follow(project: Project, checkout: Path, django: str, first_line: str, setti
     task_id = project.shell(enqueued).strip().split("\n")[-1]
     project.work_until('"status": "completed"')
     result = f"from orders.tasks import add; print(add.get_result({task_id!r}).return_value)"
-    assert project.shell(f'python manage.py shell --command "{result}"').strip().endswith("5")
+    return project.shell(f'python manage.py shell --command "{result}"').split()[-1]
 
 
 @pytest.mark.parametrize(("python", "django", "first_line"), VERSIONS)
 def test_a_stock_project_runs_a_task_and_its_operators_see_it(python, django, first_line, checkout, tmp_path):
     project = Project(python, tmp_path)
-    follow(project, checkout, django, first_line)
+    assert follow(project, checkout, django, first_line) == "5"
     (project.folder / "pages.py").write_text(PAGES)
     seen = project.shell("python manage.py shell --command \"exec(open('pages.py').read())\"")
     statuses = dict(re.findall(r"'(/admin/[^']*)': (\d+)", seen))
@@ -191,4 +191,5 @@ def test_a_project_on_postgresql_follows_the_page(checkout, tmp_path, own_postgr
     place = {"HOST": "127.0.0.1", "PORT": own_postgres.port, "USER": "postgres", "NAME": "postgres"}
     database = {"ENGINE": "django.db.backends.postgresql", **place}
     settings = SETTINGS.partition("DATABASES[")[0] + f'DATABASES = {{"default": {database!r}}}\n'
-    follow(Project(sys.executable, tmp_path), checkout, "django>=5.2,<5.3", OLD_IMPORT, settings)
+    project = Project(sys.executable, tmp_path)
+    assert follow(project, checkout, "django>=5.2,<5.3", OLD_IMPORT, settings) == "5"
