@@ -74,14 +74,14 @@ def mailers(
 ) -> dict[str, dict[str, Any]]:
     """Return MAILERS: the backend with those options that it knows, and the second server if there is one.
 
-    smtp_server: for the SMTP backend, and for classes outside Django and django-anymail, which are taken for ones made
-    of it. fallback: as `parse_url` returns it.
+    smtp_server: options of the SMTP backend, with an empty host if none was given; a class outside Django and
+    django-anymail gets them with a host only. fallback: as `parse_url` returns it.
     """
     options: dict[str, Any] = {}
     if backend == FILES:
         options = {"file_path": folder}
-    elif backend == SMTP or not backend.startswith((BACKENDS, DJANGO)):
-        options = smtp_server
+    elif backend == SMTP or (smtp_server["host"] and not backend.startswith((BACKENDS, DJANGO))):
+        options = {**smtp_server, "host": smtp_server["host"] or "127.0.0.1"}
     found = {"default": {"BACKEND": backend, "OPTIONS": options}}
     if fallback:
         found["fallback"] = {"BACKEND": SMTP, "OPTIONS": {**fallback, "timeout": smtp_server["timeout"]}}

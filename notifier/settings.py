@@ -76,7 +76,7 @@ mail_backend = env.str("EMAIL_BACKEND", mail_services.SMTP)
 mail_host = env.str("EMAIL_HOST", demo("") if mail_backend == mail_services.SMTP else "", validate=check.is_mail_host)
 MAIL_IS_CAUGHT = DEBUG and mail_backend == mail_services.SMTP and mail_host == ""  # by the local mail catcher
 smtp_server: dict[str, Any] = {
-    "host": mail_host or "127.0.0.1",
+    "host": mail_host,
     "port": env.int("EMAIL_PORT", PORT + 1 if MAIL_IS_CAUGHT else 25, validate=check.is_port),
     "username": env.str("EMAIL_HOST_USER", "", validate=check.is_ascii),
     "password": env.str("EMAIL_HOST_PASSWORD", "", validate=check.is_ascii),
@@ -185,7 +185,7 @@ EMAIL_EHLO_NAME = EMAIL_EHLO_NAME or check.default_ehlo_name(site_url.hostname o
 MAILERS = mail_services.mailers(mail_backend, smtp_server, mail_folder, mail_fallback)
 if VERSION < (6, 1):  # it knows no MAILERS, and newer versions refuse these names next to it
     EMAIL_BACKEND, EMAIL_FILE_PATH = mail_backend, mail_folder
-    EMAIL_HOST, EMAIL_PORT, EMAIL_TIMEOUT = (smtp_server[key] for key in ("host", "port", "timeout"))
+    EMAIL_HOST, EMAIL_PORT, EMAIL_TIMEOUT = mail_host or "127.0.0.1", smtp_server["port"], smtp_server["timeout"]
     EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = smtp_server["username"], smtp_server["password"]
     EMAIL_USE_TLS, EMAIL_USE_SSL = smtp_server["use_tls"], smtp_server["use_ssl"]
 INSTALLED_APPS = [
