@@ -57,6 +57,8 @@ class QueueSettings:
     # Timeout < lease < retry, or a job could be started again while its first attempt still runs.
     JOB_TIMEOUT_SECONDS = Derived(lambda conf: max(2, conf.JOB_LEASE_SECONDS * 2 // 3))
     Q_BROKER = Setting("orm")
+    WORKER_ALIVE_FILE = Setting("")
+    NOTIFY_SOCKET = Setting("")
     REDIS_URL = Setting("")
     Q_WORKERS = Setting(2, least=1)
     RETENTION_DAYS_PAYLOAD = Setting(30, least=2)  # jobs live for one day

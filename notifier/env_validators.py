@@ -274,12 +274,6 @@ def is_https(value: str) -> None:
         raise ValidationError(f"{value!r} is not a valid https URL")
 
 
-def is_url_if_given(value: str) -> None:
-    """Require an http or https URL, or nothing."""
-    if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc):
-        raise ValidationError(f"{value!r} is not a valid URL: write http://127.0.0.1:4318")
-
-
 def is_dsn_if_given(value: str) -> None:
     """Require the DSN of a Sentry project, or nothing. The message does not repeat it."""
     if value and not re.fullmatch(r"https?://[^@/\s]+@[^/\s]+/(\S*/)?\d+", value):

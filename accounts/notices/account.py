@@ -198,7 +198,7 @@ def _no_link(_person: User | None, _payload: dict[str, Any]) -> str:
 
 
 def _events_link(_person: User | None, payload: dict[str, Any]) -> str:
-    return Brand.of_payload(payload).link_base + reverse("api:openapi-view")
+    return Brand.of_payload(payload).link_base + path_of("api:openapi-view")
 
 
 LINKS = {

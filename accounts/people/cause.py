@@ -34,7 +34,7 @@ class Cause:
 
 
 def find_cause(person: Person) -> Cause:
-    """Return the first cause that keeps emails from this person; else what became of the latest one."""
+    """Return the first cause that keeps emails from this person; else what happened to the latest one."""
     checks: tuple[Callable[[Person], Cause | None], ...] = (
         _test_mode,
         _account,

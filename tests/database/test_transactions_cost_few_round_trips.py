@@ -25,7 +25,9 @@ def round_trips(monkeypatch):
     """Counts the waits for the server."""
     made = []
     real = BoundedConnection.wait
-    monkeypatch.setattr(BoundedConnection, "wait", lambda self, *rest, **named: (made.append(1), real(self, *rest, **named))[1])
+    monkeypatch.setattr(
+        BoundedConnection, "wait", lambda self, *rest, **named: (made.append(1), real(self, *rest, **named))[1]
+    )
     return made
 
 
@@ -138,7 +140,7 @@ def test_a_savepoint_that_is_rolled_back_undoes_its_statements_and_notifications
 
 @pytest.mark.parametrize("first", ["SELEC 1", "SELECT 1 / 0"])
 def test_a_first_statement_that_fails_leaves_no_transaction_open(first):
-    with pytest.raises(Exception, match="syntax|division"), transaction.atomic():
+    with pytest.raises(Exception, match=r"syntax|division"), transaction.atomic():
         sql.execute(first)
     person()
     assert name_seen_by_others()

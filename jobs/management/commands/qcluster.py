@@ -90,7 +90,7 @@ class Command(BaseCommand):
             grace=grace,
             changed=code_changes() if options["reload"] else (lambda: False),
             restart=lambda: os.execve(sys.executable, [sys.executable, *sys.argv], environment),  # noqa: S606
-            alive=SignOfLife(settings.WORKER_ALIVE_FILE, settings.NOTIFY_SOCKET),
+            alive=SignOfLife(conf.WORKER_ALIVE_FILE, conf.NOTIFY_SOCKET),
         )
         raise SystemExit(supervisor.run())
 

@@ -4,6 +4,9 @@ psycopg's connections stay in autocommit, so that psycopg sends no BEGIN of its 
 `server_side_binding` in OPTIONS, and on a connection that is not ours, everything is as Django does it.
 """
 
+# mypy: disable-error-code="misc,attr-defined"
+# The stubs of this engine have neither psycopg's methods nor the private ones.
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0012_disputes_of_sites'),
+        ('accounts', '0013_sign_in_history'),
         ('auth', '0012_alter_user_first_name_max_length'),
     ]
 
