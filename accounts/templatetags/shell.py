@@ -33,6 +33,8 @@ PAGES = (
     Page(_("People"), "p", "admin:accounts_user_changelist", "accounts.view_user"),
     Page(_("Sites"), "s", "admin:accounts_site_changelist", "accounts.view_site"),
     Page(_("Sending"), "e", "admin:jobs_jobtypestate_changelist", "jobs.view_jobtypestate"),
+    Page(_("Schedules"), "c", "admin:jobs_schedulestate_changelist", "jobs.view_schedulestate"),
+    Page(_("Alerts"), "l", "admin:jobs_alertstate_changelist", "jobs.view_alertstate"),
     Page(_("Workers"), "w", "admin:jobs_cluster_changelist", "jobs.view_cluster"),
     Page(_("Audit"), "a", "admin:jobs_auditentry_changelist", "jobs.view_auditentry"),
 )

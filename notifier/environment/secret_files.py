@@ -27,6 +27,8 @@ SECRETS = frozenset(
         "ANYMAIL_POSTMARK_SERVER_TOKEN",
         "ANYMAIL_BREVO_API_KEY",
         "SENTRY_DSN",
+        "ALERT_WEBHOOK",
+        "HEARTBEAT_URL",
     }
 )
 UNREAD = "unread"  # in place of a value, so that only the fault of its file is reported
