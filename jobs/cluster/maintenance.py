@@ -137,6 +137,17 @@ class Maintenance:
             self._next_bulk = time.monotonic() + (0.0 if still_open else calls.poll_seconds)
 
 
+def preload() -> None:
+    """Build the querysets of a heartbeat before the fork, so that the processes share what Django keeps of them.
+
+    It needs no database.
+    """
+    connection.get_connection_params()
+    due = [takeover.silent_clusters(), *reconciler.due(Faults()), *minutes.due()]
+    for query in [*due, *bulk_replay.open_replays(), *messages.overdue()]:
+        query.query.get_compiler(connection=connection).pre_sql_setup()
+
+
 def prune_once_a_day() -> None:
     """Delete old data, unless the schedule or a host has done so within PRUNE_SECONDS.
 

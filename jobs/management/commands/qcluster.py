@@ -17,6 +17,7 @@ from django.utils.autoreload import iter_all_python_module_files
 from django.utils.module_loading import import_string
 
 from jobs.brokers import django_q, messages
+from jobs.cluster import maintenance
 from jobs.cluster.child_process import TICK, ForkedProcess
 from jobs.cluster.identity import this_process
 from jobs.cluster.sign_of_life import SignOfLife
@@ -79,6 +80,7 @@ class Command(BaseCommand):
         connections.close_all()
         for kind in job_types.all_types():
             kind.execution.preload()
+        maintenance.preload()
         gc.collect()
         gc.freeze()  # the collector would write into every page that the forked processes share
         gc.set_threshold(GARBAGE)
