@@ -45,6 +45,7 @@ class Site:
             "ALLOWED_HOSTS": f"localhost,{HERE}",
             "EMAIL_PORT": str(self.email_port),
             "PYTHONUNBUFFERED": "1",
+            "PYTHONWARNINGS": "error::PendingDeprecationWarning",  # what Django's next versions remove
             **settings,
         }
         (self.folder / "static").symlink_to(collected_static())
