@@ -133,8 +133,10 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", "", validate=check.is_token_if_given)  
 ALERT_TO: list[str] = env.list("ALERT_TO", [], validate=check.are_addresses)
 ALERT_WEBHOOK = env.str("ALERT_WEBHOOK", "", validate=check.is_url_if_given)
 HEARTBEAT_URL = env.str("HEARTBEAT_URL", "", validate=check.is_url_if_given)
-WORKER_ALIVE_FILE = env.str("WORKER_ALIVE_FILE", "")  # with the time of the worker's last sign of life, for probes
-NOTIFY_SOCKET = env.str("NOTIFY_SOCKET", "")  # systemd's
+WORKER_ALIVE_FILE = env.str(
+    "WORKER_ALIVE_FILE", Queue.WORKER_ALIVE_FILE
+)  # with the time of the worker's last sign of life, for probes
+NOTIFY_SOCKET = env.str("NOTIFY_SOCKET", Queue.NOTIFY_SOCKET)  # systemd's
 SENTRY_DSN = env.str("SENTRY_DSN", "", validate=check.is_dsn_if_given)
 SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", "production")
 OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "", validate=check.is_url_if_given)

@@ -24,7 +24,8 @@ _sources: list[Callable[[], Gauges]] = []
 
 def register_source(source: Callable[[], Gauges]) -> None:
     """Add a function that reads gauges from the database or this machine."""
-    _sources.append(source)
+    if source not in _sources:
+        _sources.append(source)
 
 
 class AlertSample(models.Model):

@@ -40,9 +40,9 @@ _rules: dict[str, Rule] = {}
 
 
 def register(*rules: Rule) -> None:
-    """Add rules, in the order in which the page lists them. Raise ValueError for a name that is taken."""
+    """Add rules, in the order in which the page lists them. Raise ValueError for a name that another rule has."""
     for rule in rules:
-        if rule.name in _rules:
+        if _rules.get(rule.name, rule) is not rule:
             raise ValueError(f"the alert rule {rule.name} is registered twice")
         _rules[rule.name] = rule
 

@@ -9,6 +9,7 @@ import structlog
 from django.db import DatabaseError, close_old_connections, connection
 
 from jobs.core import sql
+from jobs.core.sql import channels
 
 log = structlog.get_logger("jobs.brokers.listener")
 
@@ -65,13 +66,13 @@ class Listener:
         One from this connection proves nothing. A pooler may run it on a server connection that another client has
         left listening, and then it arrives just this once.
         """
-        sql.listen(self.channel)
+        channels.listen(self.channel)
         caller = Caller(self.channel)
         caller.start()
         if caller.is_heard_by(connection.connection):
             return True
         self._pooled = caller.has_called
-        sql.unlisten(self.channel)
+        channels.unlisten(self.channel)
         return False
 
 
@@ -88,7 +89,7 @@ class Caller(threading.Thread):
         """Send the notifications, each in a transaction of its own. Without a connection, send none."""
         try:
             for word in self._words:
-                sql.notify(self._channel, word)
+                channels.notify(self._channel, word)
             self.has_called = True
         except DatabaseError as away:
             log.warning("no second connection to try NOTIFY with", error=type(away).__name__)

@@ -14,9 +14,9 @@ from django.db import models, transaction
 from django.db.models.functions import Now
 
 from jobs.brokers import django_q
-from jobs.core import sql
 from jobs.core.job import THIS_SITE, JobLog
 from jobs.core.pauses import Lane
+from jobs.core.sql import channels
 
 log = structlog.get_logger("jobs.brokers.orm")
 
@@ -64,7 +64,7 @@ def send_many(attempts: list[Message], delay: float = 0.0) -> None:
         return
     if in_our_database():
         _store(attempts, delay)
-        sql.notify_after_commit(CHANNEL)
+        channels.notify_after_commit(CHANNEL)
     else:
         transaction.on_commit(lambda: _store(attempts, delay), robust=True)
 

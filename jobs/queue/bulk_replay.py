@@ -15,8 +15,9 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from jobs.core import audit, sql
+from jobs.core import audit
 from jobs.core.job import JobLog, JobQuerySet, Status
+from jobs.core.sql import channels
 from jobs.queue import actions
 from jobs.queue.criteria import JobCriteria
 
@@ -89,7 +90,7 @@ def start(criteria: JobCriteria, *, who: str, why: str = "", rate: int = RATE) -
         matched = criteria.dead_letters().count()
         batch = BulkReplay.objects.create(filter=chosen, who=who[:150], why=why, rate=rate, matched=matched)
         audit.record(who, audit.AuditEntry.Act.BULK_REPLAY, str(batch.pk), filter=chosen, why=why, matched=matched)
-        sql.notify_after_commit(BULK_CHANNEL)
+        channels.notify_after_commit(BULK_CHANNEL)
     return batch
 
 

@@ -13,11 +13,11 @@ from accounts.user import User
 from jobs.brokers import messages, orm
 from jobs.cluster import clusters, heartbeat
 from jobs.cluster.heartbeat import MaintenanceTask
-from jobs.core import leases, pauses, sql
+from jobs.core import leases, pauses
 from jobs.core.errors import Failure
 from jobs.core.job import JobLog, Reason, Status
 from jobs.core.scoreboard import set_context
-from jobs.core.sql import from_now
+from jobs.core.sql import channels, from_now
 from jobs.maintenance import reconciler
 from jobs.queue import bulk_replay
 from jobs.stats import minutes
@@ -179,7 +179,7 @@ def test_a_message_without_a_notification_is_fetched_although_the_pusher_sleeps(
     assert broker.dequeue() == []
     monkeypatch.setattr(broker, "_look_at", broker._look_at + 300)
     with sample_types.registered():
-        monkeypatch.setattr(sql, "notify_after_commit", lambda channel: None)
+        monkeypatch.setattr(channels, "notify_after_commit", lambda channel: None)
         sample_types.enqueue("a")
         assert broker.dequeue() == []
         assert "fetch" not in beat(), "it may be on its way"

@@ -5,7 +5,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from jobs.brokers import listener
-from jobs.core import sql
+from jobs.core.sql import channels
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
@@ -55,15 +55,15 @@ def _calls_itself(channel: str) -> None:
 @pytest.mark.parametrize("notify", [lambda channel, word: None, lambda channel, word: _calls_itself(channel)])
 def test_where_no_call_comes_through_the_clock_wakes(monkeypatch, notify):
     """As behind PgBouncer, which takes a LISTEN and delivers nothing, or what another client is called for."""
-    tries, really_listen = [], sql.listen
+    tries, really_listen = [], channels.listen
 
     def listen(channel: str) -> None:
         tries.append(channel)
         really_listen(channel)
 
     monkeypatch.setattr(listener, "PROOF_SECONDS", 1.0)
-    monkeypatch.setattr(sql, "notify", notify)
-    monkeypatch.setattr(sql, "listen", listen)
+    monkeypatch.setattr(channels, "notify", notify)
+    monkeypatch.setattr(channels, "listen", listen)
     deaf = listener.Listener("jobs_test")
     for _ in range(3):
         deaf.listen()
@@ -80,7 +80,7 @@ def test_without_a_second_connection_the_clock_wakes_until_there_is_one(monkeypa
     monkeypatch.setattr(listener, "PROOF_SECONDS", 0.3)
     made = listener.Listener("jobs_test")
     with monkeypatch.context() as full:
-        full.setattr(sql, "notify", refuse)
+        full.setattr(channels, "notify", refuse)
         made.listen()
         assert made.poll_seconds == listener.FALLBACK_POLL_SECONDS
     connection.close()
@@ -92,7 +92,7 @@ def test_without_a_second_connection_the_clock_wakes_until_there_is_one(monkeypa
 
 def test_a_pooler_that_the_settings_name_is_not_tried(monkeypatch):
     monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
-    monkeypatch.setattr(sql, "listen", pytest.fail)
+    monkeypatch.setattr(channels, "listen", pytest.fail)
     made = listener.Listener("jobs_test")
     made.listen()
     assert made.poll_seconds == listener.FALLBACK_POLL_SECONDS

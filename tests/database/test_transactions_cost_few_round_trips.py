@@ -13,6 +13,7 @@ from accounts.sites.keys import ApiKey
 from accounts.user import User
 from jobs.brokers import listener
 from jobs.core import sql
+from jobs.core.sql import channels
 from notifier.web import rate_limit
 from notifier.web.postgresql.base import BoundedConnection
 from tests.support.api_client import notification, post
@@ -60,7 +61,7 @@ def rename_and_fail() -> None:
 @transaction.atomic
 def remember_a_device_of_nobody() -> None:
     Device.objects.create(user_id=2**40)
-    sql.notify_after_commit("round_trips")
+    channels.notify_after_commit("round_trips")
 
 
 @contextmanager
@@ -138,8 +139,8 @@ def test_a_constraint_that_is_checked_at_the_commit_notifies_no_listener(listeni
 def test_a_listener_is_notified_once_by_a_commit(listening):
     with transaction.atomic():
         person()
-        sql.notify_after_commit("round_trips")
-        sql.notify_after_commit("round_trips")
+        channels.notify_after_commit("round_trips")
+        channels.notify_after_commit("round_trips")
         assert not listening.wait(0.05)
     assert listening.wait(10)
     assert not listening.wait(0.05)
@@ -147,7 +148,7 @@ def test_a_listener_is_notified_once_by_a_commit(listening):
 
 def test_a_listener_is_notified_by_a_transaction_without_statements(listening):
     with transaction.atomic():
-        sql.notify_after_commit("round_trips")
+        channels.notify_after_commit("round_trips")
     assert listening.wait(10)
 
 
@@ -156,7 +157,7 @@ def test_a_savepoint_that_is_rolled_back_undoes_its_statements_and_notifications
     with transaction.atomic():
         with undone():
             rename("undone")
-            sql.notify_after_commit("round_trips")
+            channels.notify_after_commit("round_trips")
         assert User.objects.get().username == bat.username
     assert not listening.wait(0.1)
 

@@ -34,7 +34,7 @@ def test_a_sign_in_the_file_counts_as_alive_and_an_old_one_does_not(tmp_path):
     SignOfLife(str(file), "")()
     assert healthcheck(file).returncode == 0
     file.write_text(f"{time.monotonic() - 60}\n")
-    assert "no sign of life for 60 s" in healthcheck(file).stderr
+    assert "no sign of life for 6" in healthcheck(file).stderr
     file.write_text(f"{time.monotonic() + 60}\n")  # left by a container on a machine that has started again
     assert healthcheck(file).returncode == 1
 

@@ -17,7 +17,7 @@ from django.db.utils import OperationalError
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
-from jobs.core.sql import Notification
+from jobs.core.sql.channels import Notification
 
 log = structlog.get_logger("notifier.web")
 

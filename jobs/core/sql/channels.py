@@ -1,0 +1,42 @@
+"""LISTEN and NOTIFY: how a commit wakes other processes."""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from jobs.core.sql import execute, is_postgresql
+
+
+def notify(channel: str, word: str = "") -> None:
+    """Wake every listener on `channel`. Does nothing where the database has no NOTIFY.
+
+    Call it outside a transaction only: it takes a lock that every commit shares (2,198 -> 1,336 commits/s).
+    """
+    if is_postgresql():
+        execute("SELECT pg_notify(%s, %s)", [channel, word])
+
+
+@dataclass(frozen=True)
+class Notification:
+    """A NOTIFY that follows a commit. The engine (notifier/web/postgresql) sends it together with the COMMIT."""
+
+    channel: str
+
+    def __call__(self) -> None:
+        """Send it alone, where another engine has committed."""
+        notify(self.channel)
+
+
+def notify_after_commit(channel: str) -> None:
+    """Wake every listener on `channel` when the transaction has committed. A failure is logged, and raises nothing."""
+    transaction.on_commit(Notification(channel), robust=True)
+
+
+def listen(channel: str) -> None:
+    """Have this connection receive each NOTIFY on `channel`."""
+    execute(f"LISTEN {channel}")
+
+
+def unlisten(channel: str) -> None:
+    """Undo `listen`."""
+    execute(f"UNLISTEN {channel}")
