@@ -67,10 +67,10 @@ class _Message(EmailMultiAlternatives):
 
     mail: Mail
 
-    def message(self, *, policy: Policy = compat32) -> Any:
+    def message(self, *, policy: Policy | None = None) -> Any:
         """Return the MIME message. policy: the argument that backends give since Django 6.0; its line ends count."""
         raw = as_bytes(self.mail).replace(b"\r\n", b"\n")
-        return message_from_bytes(raw, _class=_Parsed, policy=compat32.clone(linesep=policy.linesep))
+        return message_from_bytes(raw, _class=_Parsed, policy=compat32.clone(linesep=(policy or compat32).linesep))
 
 
 def as_message(mail: Mail) -> EmailMultiAlternatives:
