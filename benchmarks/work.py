@@ -11,9 +11,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
 if not apps.models_ready:
     django.setup()
 
-from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail import EmailMultiAlternatives
 
 from accounts.mail import content, mime, rendering
+from accounts.mail.providers.configured import configured, connect
 from benchmarks import ledger
 
 _local = threading.local()
@@ -37,6 +38,6 @@ def mail(reference: str, payload: dict[str, Any]) -> EmailMultiAlternatives:
 def _send(message: EmailMultiAlternatives) -> None:
     """Send over this thread's connection, which stays open."""
     if not hasattr(_local, "connection"):
-        _local.connection = get_connection()
+        _local.connection = connect(configured()[0])
         _local.connection.open()
     _local.connection.send_messages([message])

@@ -234,8 +234,9 @@ def test_pgbouncer_is_understood():
 
 
 def test_an_empty_flag_is_off():
-    names = ["DEBUG", "EMAIL_USE_TLS", "HSTS_PRELOAD"]
-    assert derived(names, **REQUIRED, **dict.fromkeys(names, "")) == [False, False, False]
+    empty = dict.fromkeys(["DEBUG", "EMAIL_USE_TLS", "HSTS_PRELOAD"], "")
+    debug, preload, mailers = derived(["DEBUG", "SECURE_HSTS_PRELOAD", "MAILERS"], **REQUIRED, **empty)
+    assert (debug, preload, mailers["default"]["OPTIONS"]["use_tls"]) == (False, False, False)
 
 
 def test_hsts_binds_subdomains_only_when_it_is_set():
