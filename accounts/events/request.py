@@ -72,7 +72,7 @@ def _exchange(method: str, url: str, body: bytes, headers: dict[str, str], allow
 def _connect(parts: SplitResult, deadline: float, allow_private: bool | None) -> socket.socket:
     """Return a connection to the first address that accepts one."""
     host = parts.hostname or ""
-    if parts.scheme not in guard.allowed_schemes():
+    if not allow_private and parts.scheme not in guard.allowed_schemes():
         raise guard.Refused("the URL does not begin with https://")
     targets = guard.resolve(host, parts.port or guard.PORTS[parts.scheme], _left(deadline), allow_private)
     for number, target in enumerate(targets, start=1):

@@ -69,6 +69,7 @@ import os, django
 os.environ["DJANGO_SETTINGS_MODULE"] = "notifier.settings"
 django.setup()
 from django.core.management import call_command
+from notifier import urls  # its modules, which another user may not be able to read
 os.setgroups([]), os.setgid(65534), os.setuid(65534)
 call_command("migrate", verbosity=0)
 call_command("check")
