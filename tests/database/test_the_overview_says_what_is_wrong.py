@@ -172,7 +172,7 @@ def test_the_overview_costs_the_same_whatever_it_shows(now, span, django_assert_
     a_cluster()
 
     def count():
-        with django_assert_max_num_queries(24) as captured:
+        with django_assert_max_num_queries(29) as captured:
             client.get("/admin/", {"span": span})
         return len(captured.captured_queries)
 
