@@ -12,6 +12,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from jobs.core import sql
+
 REMIND_AFTER = timedelta(hours=24)
 SENDING = timedelta(seconds=55)  # for which the evaluator that took a notice may send it; another one tries afterwards
 LONGEST_SUBJECT = 300
@@ -109,4 +111,4 @@ class AlertState(models.Model):
 
 
 def _due(notice: AlertNotice, channels: Sequence[str]) -> dict[str, object]:
-    return {"notice": notice, "noticed_at": Now(), "unsent": list(channels), "taken_at": None}
+    return {"notice": notice, "noticed_at": sql.now(), "unsent": list(channels), "taken_at": None}

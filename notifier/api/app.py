@@ -45,7 +45,7 @@ class Api(NinjaAPI):
 
 
 class DocumentationPage(Swagger):
-    """The page that shows the OpenAPI document. ninja's own loads scripts from elsewhere unless it is an installed app."""
+    """The page that shows the OpenAPI document, without ninja's own, which loads scripts from elsewhere."""
 
     def render_page(self, request: HttpRequest, api: NinjaAPI, **_: Any) -> HttpResponse:
         return render(request, "api/docs.html", {"api": api})

@@ -352,7 +352,9 @@ def test_every_form_is_in_this_table():
     """A new page of an account fails here until it has a limit, or a reason why it needs none."""
     seen = dict(_limits(get_resolver().url_patterns))
     needless = [path for paths in WITHOUT_A_LIMIT.values() for path in paths.split()]
-    assert {path for path in seen if path.startswith("accounts/")} - TURNED_OFF == {*needless, *LIMITED} - {"admin/login/"}
+    assert {path for path in seen if path.startswith("accounts/")} - TURNED_OFF == {*needless, *LIMITED} - {
+        "admin/login/"
+    }
     assert {path: limit for path, limit in seen.items() if limit} == LIMITED
 
 

@@ -21,7 +21,7 @@ from jobs.alerts.states import AlertNotice, AlertState
 from jobs.core.audit import AuditEntry
 from jobs.core.job import JobLog
 from notifier.ops.checks.alerts import check_alerts
-from tests.support.mail import delivering_to
+from tests.support.mail import delivering_to, set_mailer
 from tests.support.operators import signed_in
 from tests.support.ports import free_port
 from tests.support.receiver import Receiver, signed_by
@@ -63,18 +63,15 @@ def test_an_alert_is_emailed_to_each_address_without_a_job(settings, language, w
 def test_an_email_leaves_through_the_second_mail_server(settings):
     settings.ALERT_TO = ["ops@example.mn"]
     with delivering_to(SmtpServer(), settings) as second:
-        settings.EMAIL_FALLBACK = {
-            **{"HOST": "127.0.0.1", "PORT": second.port, "USER": "", "PASSWORD": ""},
-            **{"USE_TLS": False, "USE_SSL": False},
-        }
-        settings.EMAIL_PORT = free_port()
+        set_mailer(settings, alias="fallback", host="127.0.0.1", port=second.port)
+        set_mailer(settings, host="127.0.0.1", port=free_port())
         assert evaluator.send(alert(), ["email-1"]) == []
         assert len(second.mails) == 1
 
 
 def test_a_dead_mail_server_does_not_stop_the_webhook(settings, receiver):
     settings.ALERT_TO, settings.ALERT_WEBHOOK = ["ops@example.mn"], receiver.url
-    settings.EMAIL_BACKEND, settings.EMAIL_PORT = "django.core.mail.backends.smtp.EmailBackend", free_port()
+    set_mailer(settings, host="127.0.0.1", port=free_port())
     assert evaluator.send(alert(), ["webhook", "email-1"]) == ["email-1"]
     assert len(receiver.accepted) == 1
 
@@ -118,7 +115,7 @@ def test_the_heartbeat_is_a_get(settings, receiver):
 def test_no_address_and_no_url_is_stored_shown_or_logged(settings, receiver, caplog):
     settings.ALERT_TO, settings.ALERT_WEBHOOK = ["secretname@example.mn"], receiver.url
     receiver.answer = (500, b"")
-    settings.EMAIL_BACKEND, settings.EMAIL_PORT = "django.core.mail.backends.smtp.EmailBackend", free_port()
+    set_mailer(settings, host="127.0.0.1", port=free_port())
     AlertState.objects.hold("NotifierNoWorker", "", 0, [channel.name for channel in channels.configured()])
     evaluator.send_notices()
     page = signed_in("view_alertstate", "test_alertstate").get(PAGE).content.decode()

@@ -59,7 +59,7 @@ def rename_and_fail() -> None:
 
 
 @transaction.atomic
-def remember_a_device_of_nobody() -> None:
+def remember_a_device_of_unknown() -> None:
     Device.objects.create(user_id=2**40)
     channels.notify_after_commit("round_trips")
 
@@ -132,7 +132,7 @@ def test_an_error_at_the_commit_undoes_all_and_leaves_a_usable_connection():
 
 def test_a_constraint_that_is_checked_at_the_commit_notifies_no_listener(listening):
     with pytest.raises(IntegrityError):
-        remember_a_device_of_nobody()
+        remember_a_device_of_unknown()
     assert not listening.wait(0.1)
 
 

@@ -123,17 +123,17 @@ class ShortTransactions(base.DatabaseWrapper):
         if self._is_short:
             self.connection.opens_transactions = not autocommit
         else:
-            super()._set_autocommit(autocommit)  # type: ignore[misc]
+            super()._set_autocommit(autocommit)
 
     def _commit(self) -> None:
         """Commit, with the statements that were kept before it and the notifications of listeners after it."""
         if not self._is_short or not (self.connection.kept or self._is_in_transaction()):
-            super()._commit()  # type: ignore[misc]
+            super()._commit()
             return
         kept, self.connection.kept = self.connection.kept, []
         statements = [*kept, ("COMMIT", []), *(("SELECT pg_notify(%s, '')", [each]) for each in self._take_channels())]
         if len(statements) == 1:
-            super()._commit()  # type: ignore[misc]
+            super()._commit()
             return
         texts, values = zip(*statements, strict=True)
         with self.cursor() as cursor:
