@@ -58,7 +58,7 @@ class Person:
     def masked_address(self) -> str:
         return masking.abbreviate(self.address)
 
-    def sign_ins(self) -> "Iterable[SignIn]":
+    def sign_ins(self) -> Iterable[SignIn]:
         """Return the latest sign-ins, newest first; at most 20."""
         if self.seen:
             found = SignIn.objects.filter(site=self.seen.site_id, user_key=self.seen.user_key)

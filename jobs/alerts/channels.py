@@ -72,7 +72,7 @@ def any_configured() -> bool:
 
 
 def find(name: str) -> Channel | None:
-    """Return a channel of the settings by its name; None when they name none such."""
+    """Return a channel of the settings by its name; None when they have no such channel."""
     return next((channel for channel in configured() if channel.name == name), None)
 
 

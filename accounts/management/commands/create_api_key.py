@@ -1,6 +1,5 @@
 """`manage.py create_api_key NAME --scope enqueue --scope read`: create a key and print it, once."""
 
-import getpass
 from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
@@ -11,6 +10,7 @@ from django.utils import timezone
 
 from accounts.sites.keys import ApiKey, Scope
 from accounts.sites.site import Site
+from jobs.management.verbs import operator
 
 MAX_EXPIRY_DAYS = 3650
 
@@ -30,9 +30,7 @@ class Command(BaseCommand):
         expires = timezone.now() + timedelta(days=expires_days) if expires_days else None
         others = ApiKey.objects.usable().filter(site__slug=site or name).count()
         try:
-            token = ApiKey.objects.make(
-                name, scope, who=f"cli:{getpass.getuser()}", expires_at=expires, site=_find_site(site)
-            )
+            token = ApiKey.objects.make(name, scope, who=operator(), expires_at=expires, site=_find_site(site))
         except ValidationError as wrong:
             raise CommandError("; ".join(wrong.messages)) from None
         if others:

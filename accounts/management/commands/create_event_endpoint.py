@@ -1,6 +1,5 @@
 """`manage.py create_event_endpoint shop https://shop.example/events`: create an endpoint and print its secret, once."""
 
-import getpass
 from argparse import ArgumentParser
 from typing import Any
 
@@ -9,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.events.endpoint import CHOSEN_TYPES, EventEndpoint
 from accounts.sites.site import Site
+from jobs.management.verbs import operator
 
 
 class Command(BaseCommand):
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         if site is None:
             raise CommandError(f"There is no site {slug!r}. Create it: manage.py create_site {slug} --name NAME")
         try:
-            _endpoint, secret = EventEndpoint.objects.make(site, url, type, who=f"cli:{getpass.getuser()}")
+            _endpoint, secret = EventEndpoint.objects.make(site, url, type, who=operator())
         except ValidationError as wrong:
             raise CommandError(" ".join(wrong.messages)) from None
         self.stdout.write(secret)

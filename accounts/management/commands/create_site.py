@@ -1,6 +1,5 @@
 """`manage.py create_site shop --name Shop --url https://shop.example`: create a site whose users get notices."""
 
-import getpass
 from argparse import ArgumentParser
 from typing import Any
 
@@ -8,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.sites.site import Site
+from jobs.management.verbs import operator
 
 OPTIONS = {
     "url": "its address, for example https://shop.example",
@@ -35,7 +35,7 @@ class Command(BaseCommand):
     def handle(self, *, slug: str, **options: Any) -> None:
         fields = {name: options[name] for name in ("name", *OPTIONS, "per_hour", "test_mode")}
         try:
-            site = Site.objects.make(slug, who=f"cli:{getpass.getuser()}", **fields)
+            site = Site.objects.make(slug, who=operator(), **fields)
         except ValidationError as wrong:
             raise CommandError(_explain(wrong)) from None
         self.stdout.write(

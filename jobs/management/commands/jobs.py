@@ -1,27 +1,26 @@
 """`manage.py jobs`: list, show, replay, discard and reschedule jobs, pause and resume job types and lanes."""
 
-import getpass
-import json
 import math
 from argparse import ArgumentParser
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db.models import Count
-from django.utils import timezone, translation
+from django.utils import timezone
 
 from jobs.admin.parts import advice, timeline
 from jobs.cluster import clusters
 from jobs.core import masking, pauses
 from jobs.core.job import WAITING, JobLog, Reason, Status
+from jobs.management.verbs import VerbCommand, operator
 from jobs.queue import actions, bulk_replay
 from jobs.queue.criteria import JobCriteria
 from jobs.queue.enqueue import check_run_at
 
 
-class Command(BaseCommand):
+class Command(VerbCommand):
     help = "Lists, shows, replays, discards and reschedules jobs; counts them; pauses and resumes job types and lanes."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -62,16 +61,6 @@ class Command(BaseCommand):
         end.add_argument("--until", help="the pause ends automatically at this time: 2026-11-26T18:00+08:00")
         verb("resume", "let a paused job type, lane or all-mail run again").add_argument("target")
 
-    def handle(self, *, verb: str, **options: Any) -> None:
-        self.as_json = options["json"]
-        with translation.override("en"):
-            getattr(self, f"do_{verb}")(options)
-
-    def output(self, data: Any, text: str) -> None:
-        """Write `data` as JSON, or else `text`; control and bidirectional characters are escaped in both."""
-        shown = json.dumps(data, default=str, ensure_ascii=False) if self.as_json else text
-        self.stdout.write(masking.escape_controls(shown))
-
     def do_list(self, options: dict[str, Any]) -> None:
         if options["limit"] < 1:
             raise CommandError("--limit must be 1 or more")
@@ -101,7 +90,7 @@ class Command(BaseCommand):
     def do_replay(self, options: dict[str, Any]) -> None:
         wanted = chosen_criteria(options)
         if wanted and not options["dry_run"]:
-            batch = bulk_replay.start(wanted, who=operator_name(), why=options["why"])
+            batch = bulk_replay.start(wanted, who=operator(), why=options["why"])
             data = {"matched": batch.matched, "batchId": str(batch.pk)}
             self.output(data, f"{batch.matched} matched, batch {batch.pk}")
         else:
@@ -129,12 +118,12 @@ class Command(BaseCommand):
         if options["dry_run"]:
             self.output({"matched": matched, "done": 0}, f"would {name} {matched}")
             return
-        done = sum(action(job, who=operator_name(), why=options["why"]) for job in jobs)
+        done = sum(action(job, who=operator(), why=options["why"]) for job in jobs)
         self.output({"matched": matched, "done": done}, f"{name}: {done} of {asked}")
 
     def do_reschedule(self, options: dict[str, Any]) -> None:
         job, run_at = find_job(options["job_id"]), parse_time(options["at"])
-        done = actions.reschedule(job, run_at, who=operator_name(), why=options["why"])
+        done = actions.reschedule(job, run_at, who=operator(), why=options["why"])
         outcome = f"due at {run_at.isoformat(timespec='seconds')}" if done else f"nothing was done: it is {job.status}"
         self.output({"rescheduled": done}, outcome)
 
@@ -167,12 +156,12 @@ class Command(BaseCommand):
             until = actions.find_end(options["hours"], options["until"])
         except (LookupError, ValueError) as wrong:
             raise CommandError(str(wrong)) from None
-        done = actions.pause(target, who=operator_name(), why=options["why"], until=until)
+        done = actions.pause(target, who=operator(), why=options["why"], until=until)
         ends = {"until": until.isoformat(timespec="seconds")} if until else {}
         self.output({"paused": done, **ends}, "paused" if done else "was paused already")
 
     def do_resume(self, options: dict[str, Any]) -> None:
-        done = actions.resume(options["target"], who=operator_name())
+        done = actions.resume(options["target"], who=operator())
         self.output({"resumed": done}, "resumed" if done else "was not paused")
 
 
@@ -245,11 +234,6 @@ def chosen_criteria(options: dict[str, Any]) -> JobCriteria | None:
     if bool(chosen) == bool(options["job_id"]):
         raise CommandError("name job ids, or a filter (--reason, --error-class, --fingerprint, --type), and not both")
     return JobCriteria(**chosen) if chosen else None
-
-
-def operator_name() -> str:
-    """Return the operator's name for the audit."""
-    return f"cli:{getpass.getuser()}"
 
 
 def _set_only(value: str | None) -> tuple[str, ...]:

@@ -1,21 +1,18 @@
 """`manage.py schedules`: what the admin page of schedules does, from the command line."""
 
-import getpass
-import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-from django.utils import translation
+from django.core.management.base import CommandError
 
-from jobs.core import masking
 from jobs.core.job import JobLog
+from jobs.management.verbs import VerbCommand, operator
 from jobs.queue.enqueue import Duplicate
 from jobs.schedules import actions, registry
 from jobs.schedules.state import ScheduleState
 
 
-class Command(BaseCommand):
+class Command(VerbCommand):
     help = "Lists the schedules of SCHEDULES, runs one now, pauses or resumes one. Changes are written to the audit."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,16 +28,6 @@ class Command(BaseCommand):
             one.add_argument("name")
             one.add_argument("--why", default="", help="the reason, for the audit")
 
-    def handle(self, *, verb: str, **options: Any) -> None:
-        self.as_json = options["json"]
-        with translation.override("en"):
-            getattr(self, f"do_{verb}")(options)
-
-    def output(self, data: Any, text: str) -> None:
-        """Write `data` as JSON, or else `text`; control characters are escaped in both."""
-        shown = json.dumps(data, default=str, ensure_ascii=False) if self.as_json else text
-        self.stdout.write(masking.escape_controls(shown))
-
     def do_list(self, _options: dict[str, Any]) -> None:
         states = {state.name: state for state in ScheduleState.objects.all()}
         schedules, faults = registry.all_schedules(), registry.faults()
@@ -55,7 +42,7 @@ class Command(BaseCommand):
 
     def do_run(self, options: dict[str, Any]) -> None:
         try:
-            job = actions.run_now(options["name"], who=_operator(), why=options["why"])
+            job = actions.run_now(options["name"], who=operator(), why=options["why"])
         except (LookupError, TypeError, ValueError) as wrong:
             raise CommandError(str(wrong)) from None
         except Duplicate as started:
@@ -64,12 +51,12 @@ class Command(BaseCommand):
 
     def do_pause(self, options: dict[str, Any]) -> None:
         self._known(options["name"])
-        done = actions.pause(options["name"], who=_operator(), why=options["why"])
+        done = actions.pause(options["name"], who=operator(), why=options["why"])
         self.output({"paused": done}, "paused" if done else "was paused already")
 
     def do_resume(self, options: dict[str, Any]) -> None:
         self._known(options["name"])
-        done = actions.resume(options["name"], who=_operator(), why=options["why"])
+        done = actions.resume(options["name"], who=operator(), why=options["why"])
         self.output({"resumed": done}, "resumed" if done else "was not paused")
 
     def _known(self, name: str) -> None:
@@ -101,7 +88,3 @@ def _job(job: JobLog) -> str:
 
 def _utc(at: Any) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else ""
-
-
-def _operator() -> str:
-    return f"cli:{getpass.getuser()}"

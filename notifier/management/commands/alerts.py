@@ -1,6 +1,5 @@
 """`manage.py alerts`: the states of the rules, a test of every channel, and the secret of the webhook."""
 
-import getpass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -11,6 +10,7 @@ from jobs.alerts import channels, evaluator, rules
 from jobs.alerts.channels import Alert
 from jobs.alerts.states import AlertNotice, AlertState
 from jobs.core import audit
+from jobs.management.verbs import operator
 
 
 class Command(BaseCommand):
@@ -35,7 +35,7 @@ class Command(BaseCommand):
             raise CommandError("no channel is set: set ALERT_TO or ALERT_WEBHOOK (docs/alerts.md)")
         now = timezone.now()
         for name in names:
-            audit.record(f"cli:{getpass.getuser()}", audit.AuditEntry.Act.TEST_ALERT, name)
+            audit.record(operator(), audit.AuditEntry.Act.TEST_ALERT, name)
         failed = evaluator.send(Alert(None, AlertNotice.FIRING, now, now), names)
         for name in names:
             self.stdout.write(f"{name}: {'not sent, see the log line' if name in failed else 'sent'}")
