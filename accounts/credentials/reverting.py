@@ -19,13 +19,14 @@ State, Kind, Backing = Credential.State, Credential.Kind, Credential.Backing
 def revert(user: User, acting: Credential, start: datetime) -> None:
     """Hold what was added since `start` and restore what was removed since, for the `acting` address.
 
+    What was added and removed since is held as well: a thief's credential must not return, the owner may want hers.
     No address older than the acting one is touched, either way, and nothing that a settled factor or an operator
     proved. The primary address stays if it is older than `start`; otherwise the oldest one becomes primary.
     """
     github.adopt_accounts(user)
     touched = Credential.objects.filter(user=user).exclude(pk=acting.pk).exclude(backing__in=FINAL_BACKINGS)
     mine = touched.filter(~Q(kind=Kind.ADDRESS) | Q(since__gt=acting.since)).select_related("user")
-    added = list(mine.filter(state=State.CURRENT, since__gte=start))
+    added = list(_added_since(mine, start))
     removed = list(_removed_since(mine, start))
     EmailAddress.objects.filter(user=user).exclude(verified=True).delete()
     for credential in added:
@@ -40,20 +41,29 @@ def revert(user: User, acting: Credential, start: datetime) -> None:
         choose_primary(user, but=user.email, otherwise=acting)
 
 
+def _added_since(rows: CredentialQuerySet, start: datetime) -> CredentialQuerySet:
+    """Return what was added since `start` and is current, or was removed again and could still be restored."""
+    leaving = Q(state=State.LEAVING, removed_at__gt=Now() - timedelta(days=UNDO_DAYS))
+    return rows.filter(Q(state=State.CURRENT) | leaving, since__gte=start).exclude(kind=Kind.PROFILE)
+
+
 def _removed_since(rows: CredentialQuerySet, start: datetime) -> CredentialQuerySet:
     """Return what was removed since `start` and belonged to the account before, the first removal first.
 
     An address that lost its power because an older one stayed is among it; one whose removal was proved is not.
     """
     recent = rows.filter(removed_at__gte=start, removed_at__gt=Now() - timedelta(days=UNDO_DAYS))
-    overruled = Q(state=State.GONE, kind=Kind.ADDRESS, backing=Backing.NONE, since__lt=start)
+    recent = recent.filter(Q(kind=Kind.PROFILE) | Q(since__lt=start))
+    overruled = Q(state=State.GONE, kind=Kind.ADDRESS, backing=Backing.NONE)
     return recent.filter(Q(state=State.LEAVING) | overruled).order_by("removed_at", "pk")
 
 
 def hold(credential: Credential) -> None:
-    """Switch a current entry off, for UNDO_DAYS, until its owner decides about it."""
+    """Switch a current entry off, or keep a leaving one off, for UNDO_DAYS, until its owner decides about it."""
     values = {"state": State.HELD, "backing": Backing.DISPUTE, "removed_at": Now()}
     Credential.objects.filter(pk=credential.pk).update(**values)
+    if credential.state == State.LEAVING:
+        return
     if credential.kind == Kind.ADDRESS:
         EmailAddress.objects.filter(user_id=credential.user_id, email__iexact=credential.address).delete()
     else:

@@ -2,6 +2,7 @@
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.test import Client
 
 from accounts import credentials
@@ -40,6 +41,28 @@ def test_a_thiefs_factor_does_not_shut_the_owner_out():
         "held"
     }
     assert recover(bat).get("/accounts/activity/").status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["totp", "github"])
+def test_what_a_thief_added_and_removed_again_does_not_come_back(kind):
+    bat = person()
+    sign_in(browser())
+    thief = browser(FIREFOX)
+    sign_in(thief)
+    stolen = last()
+    if kind == "totp":
+        enrolled = add_app(thief)
+        enter_code(thief, code(enrolled, 1))
+        thief.post("/accounts/2fa/totp/deactivate/")
+    else:
+        SocialAccount.objects.create(user=bat, provider="github", uid="the-thief").delete()
+    removed = Credential.objects.get(kind=kind)
+    assert removed.state == "leaving"
+    press(stolen)
+    assert not Authenticator.objects.filter(user=bat).exists()
+    assert not SocialAccount.objects.filter(user=bat).exists()
+    before, removed = removed.sealed, Credential.objects.get(pk=removed.pk)
+    assert (removed.state, removed.sealed) == ("held", before), "were it the owner's, she could switch it on again"
 
 
 def test_the_owners_factor_comes_back_when_a_thief_replaced_it():
