@@ -59,6 +59,14 @@ def test_work_goes_on_automatically_after_any_part_is_killed(site, smtp, start, 
     assert cluster.end() == 0
 
 
+def test_a_check_that_is_killed_at_the_start_stops_no_cluster(site, smtp, start):
+    cluster = start(ready=False)
+    eventually(lambda: cluster.find("main"))
+    assert cluster.kill("main") == 1, "so early it is the process of the system checks"
+    cluster.ready()
+    assert cluster.end() == 0
+
+
 def test_killing_the_supervisor_leaves_no_orphan_and_another_cluster_goes_on(site, smtp, start):
     cluster = start()
     members = [process.pid for process in cluster.processes()]

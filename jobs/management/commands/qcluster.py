@@ -48,7 +48,7 @@ class Command(BaseCommand):
     def check(self, *arguments: Any, **options: Any) -> None:
         """Run the system checks in a process of their own: they import every page of the site, and a worker has none.
 
-        Raises SystemExit when one fails. Where the kernel refuses the process, they run in this one.
+        Raises SystemExit when one fails. Where the kernel refuses or kills the process, they run in this one.
         """
 
         def run() -> None:
@@ -59,13 +59,12 @@ class Command(BaseCommand):
                 raise SystemExit(error.returncode) from None
 
         try:
-            child = ForkedProcess(run)
+            code = wait_for(ForkedProcess(run))
         except OSError:
+            code = -1
+        if code < 0:
             run()
-            return
-        while (code := child.poll()) is None:
-            time.sleep(TICK / 10)
-        if code:
+        elif code:
             raise SystemExit(code)
 
     def handle(self, **options: Any) -> None:
@@ -95,6 +94,13 @@ class Command(BaseCommand):
             alive=SignOfLife(conf.WORKER_ALIVE_FILE, conf.NOTIFY_SOCKET),
         )
         raise SystemExit(supervisor.run())
+
+
+def wait_for(child: ForkedProcess) -> int:
+    """Wait for the end of a child process, and return its exit code; negative for a signal."""
+    while (code := child.poll()) is None:
+        time.sleep(TICK / 10)
+    return code
 
 
 def keep_connections() -> None:
