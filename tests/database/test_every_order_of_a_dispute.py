@@ -47,7 +47,7 @@ class LifeOfAnAccount(RuleBasedStateMachine):
         credentials.register_factor(FACTOR, hold=self.account.hold, restore=self.account.restore)
         self.thief_knows_password = True
         self.thief, self.owner = None, None  # the sign-ins of their sessions
-        self.waiting = None  # a request that has arrived and is not served yet: whose, the request, what it changes
+        self.waiting = None  # a request that has arrived and is not served yet: change, whose, request, what
         self.overtaken = False  # whether something ended its session or its epoch since
         self.renamed_in = None  # the thief's session that changed the profile last
         self.given_up: set[str] = set()  # addresses whose removal was proved, or is seven days old
@@ -99,7 +99,7 @@ class LifeOfAnAccount(RuleBasedStateMachine):
     @rule(what=st.sampled_from(HER_CHANGES))
     def owner_changes_the_account(self, what: str) -> None:
         with self.account.session_of(self.owner, Backing.PASSWORD):
-            self._change_as_owner(what)
+            self._change_as_owner(self.owner, what)
 
     @precondition(lambda self: self.owner)
     @rule()
@@ -175,26 +175,25 @@ class LifeOfAnAccount(RuleBasedStateMachine):
     @precondition(lambda self: self.thief)
     @rule(what=st.sampled_from(HIS_CHANGES))
     def a_request_of_the_thief_arrives(self, what: str) -> None:
-        self.waiting, self.overtaken = (self.thief, self.account.arrive(self.thief), what), False
+        arrived = self.account.arrive(self.thief)
+        self.waiting, self.overtaken = (self._change_as_thief, self.thief, arrived, what), False
 
     @precondition(lambda self: self.owner)
     @rule(what=st.sampled_from(HER_CHANGES))
     def a_request_of_the_owner_arrives(self, what: str) -> None:
-        self.waiting, self.overtaken = (None, self.account.arrive(self.owner), what), False
+        arrived = self.account.arrive(self.owner)
+        self.waiting, self.overtaken = (self._change_as_owner, self.owner, arrived, what), False
 
     @precondition(lambda self: self.waiting)
     @rule()
     def the_waiting_request_is_served(self) -> None:
         """It acts only when nothing that came in between ended its session or its epoch."""
-        (thief, request, what), self.waiting = self.waiting, None
+        (change, session, request, what), self.waiting = self.waiting, None
         before, overtaken = self.account.state(), self.overtaken
         try:
             with self.account.serve(request):
                 assert not overtaken, "a request that was overtaken acts"
-                if thief:
-                    self._change_as_thief(thief, what)
-                else:
-                    self._change_as_owner(what)
+                change(session, what)
         except locking.Stale:
             assert overtaken, "nothing came in between"
             assert self.account.state() == before, "a request that was overtaken changed something"
@@ -250,7 +249,7 @@ class LifeOfAnAccount(RuleBasedStateMachine):
                 getattr(self.account, what)("his")
         self.overtaken |= self._ends_an_epoch(what, epoch)
 
-    def _change_as_owner(self, what: str) -> None:
+    def _change_as_owner(self, session: object, what: str) -> None:
         epoch = self.account.fresh().epoch
         match what:
             case "add":
@@ -258,6 +257,7 @@ class LifeOfAnAccount(RuleBasedStateMachine):
                 self.given_up.discard(NEW)
             case "password":
                 self.account.set_password("a-password-of-hers")
+                self.owner = session
                 self.thief, self.thief_knows_password = None, False
             case "rename":
                 self.account.rename(first_name="Bat")
