@@ -12,7 +12,7 @@ from django.utils.translation import get_language, pgettext
 from django.views.decorators.http import require_safe
 
 from accounts.credentials import UNDO_DAYS
-from accounts.mail import content, dates, geoip
+from accounts.mail import content, geoip
 
 SAMPLE_COUNTRY = "DE"
 SAMPLE_AGE = timedelta(minutes=2)
@@ -54,4 +54,4 @@ def sample_email() -> dict[str, Any]:
         "newDevice": True,
     }
     written = content.write_content(payload)
-    return {**written.values, "place": geoip.name_of_code(SAMPLE_COUNTRY), "at": dates.format_minute(at)}
+    return {**written.values, "place": geoip.name_of_code(SAMPLE_COUNTRY)}
