@@ -79,12 +79,12 @@ class SentEmail:
     @property
     def subject(self) -> str:
         """Return which email it is; its payload may have been deleted, as old ones are."""
-        payload = self.job.payload
+        payload, kind = self.job.payload, str(self.job.payload.get("kind"))
         if self.job.job_type == SIGN_IN_JOB:
             return _describe_sign_in(payload, self.job.lane)
-        if payload.get("kind") == "pending":
+        if kind == "pending":
             return render_to_string("account/email/pending_heading.txt", payload).strip()
-        return str(SUBJECTS.get(payload.get("kind", ""), _("An email about your account")))
+        return str(SUBJECTS.get(kind, _("An email about your account")))
 
     @property
     def detail(self) -> str:

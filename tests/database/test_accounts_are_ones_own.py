@@ -151,7 +151,7 @@ def test_sign_ins_in_a_row_from_one_device_and_place_are_folded(bat, here):
         for n, (browser, ip) in enumerate(kind for kind in kinds for _ in range(3))
     )
     page = here.get("/accounts/activity/", headers=EN).content.decode()
-    assert page.count("<details") == 3
+    assert page.count('<details class="older"') == 3
     assert "5 earlier sign-ins from this device and place" in page
     assert page.count("2 earlier sign-ins from this device and place") == 2
 
