@@ -360,7 +360,9 @@ def test_an_email_whose_payload_was_deleted_is_still_listed(here, bat):
     assert "the address is no longer stored" in text
 
 
-@pytest.mark.parametrize("payload", [{"kind": HOSTILE, "email": HOSTILE}, {"kind": [], "email": 7}, {"kind": "changed", "what": []}])
+@pytest.mark.parametrize(
+    "payload", [{"kind": HOSTILE, "email": HOSTILE}, {"kind": [], "email": 7}, {"kind": "changed", "what": []}]
+)
 def test_hostile_payloads_are_escaped(here, bat, payload):
     an_email(bat, 1, payload=payload)
     assert "<script>" not in here.get(EMAILS).content.decode()
