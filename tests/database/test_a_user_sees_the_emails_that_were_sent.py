@@ -6,7 +6,7 @@ from html import unescape
 
 import pytest
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from accounts.notices import account
 from accounts.pages import notices as emails_page
@@ -115,7 +115,8 @@ def test_every_kind_of_email_has_a_subject():
 )
 def test_a_notice_of_a_sign_in_says_which_it_was(payload, lane, subject):
     job = JobLog(job_type="signin-notification", payload=payload, lane=lane)
-    assert emails_page.SentEmail(job).subject == subject
+    with translation.override("en"):
+        assert emails_page.SentEmail(job).subject == subject
 
 
 def test_an_email_about_a_change_says_what_changed(here, bat):
