@@ -30,7 +30,7 @@ ZOOMED = 720
 
 @dataclass(frozen=True)
 class Shot:
-    """One page in one state. path: with parts that `data.fill` returns. who: the user; "" for nobody signed in."""
+    """One page in one state. path: with parts that `data.fill` returns. who: the user; "" before a sign-in."""
 
     path: str
     who: str = ""
