@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from accounts import views as accounts
+from accounts.pages import front
 from accounts.sign_in.ratelimit import limit_guesses
 from accounts.sites import views as sites
 from jobs.admin.pages import overview
@@ -18,7 +18,8 @@ handler500 = "notifier.web.outage.error"
 CHANGE_PASSWORD = RedirectView.as_view(pattern_name="account_change_password")  # one form: limited, and emailed
 
 urlpatterns = [
-    path("", accounts.home, name="home"),
+    path("", front.home, name="home"),
+    path("help/", front.help_page, name="help"),
     path("language/", include("django.conf.urls.i18n")),
     path("api/", api.urls),
     path("developers/", developers, name="developers"),

@@ -15,6 +15,7 @@ from tests.support.site import Site
 
 OUTSIDE = [
     "/",
+    "/help/",
     "/developers/",
     "/accounts/login/",
     "/accounts/signup/",
@@ -40,6 +41,8 @@ OUTSIDE = [
 INSIDE = [
     "/",
     "/accounts/activity/",
+    "/accounts/security/",
+    "/accounts/notices/",
     "/accounts/preferences/",
     "/accounts/2fa/",
     "/accounts/email/",
