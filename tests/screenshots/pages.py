@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 
 EMPTY, FULL, ERROR = STATES = ("empty", "full", "error")
 OPERATOR, READER, NEWCOMER = "saraa", "bat", "oyuna"
-JOBS, ACTIVITY, FACTORS = "/admin/jobs/joblog/", "/accounts/activity/", "/accounts/2fa/"
+JOBS, ACTIVITY, SECURITY = "/admin/jobs/joblog/", "/accounts/activity/", "/accounts/security/"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ KEY_PAGES = {
         ERROR: Shot("/accounts/login/", act=send_wrong("password", "wrong")),
     },
     "activity": {EMPTY: Shot(ACTIVITY, NEWCOMER), FULL: Shot(ACTIVITY, READER), ERROR: Shot(ACTIVITY, READER)},
-    "security": {EMPTY: Shot(FACTORS, NEWCOMER), FULL: Shot(FACTORS, READER), ERROR: Shot(FACTORS, READER)},
+    "security": {EMPTY: Shot(SECURITY, NEWCOMER), FULL: Shot(SECURITY, READER), ERROR: Shot(SECURITY, READER)},
     "preferences": {
         EMPTY: Shot("/accounts/preferences/", NEWCOMER),
         FULL: Shot("/accounts/preferences/", READER),
@@ -107,12 +107,12 @@ OTHERS = [
     *(
         Shot(f"/accounts/{path}", READER)
         for path in (
-            "email/", "3rdparty/", "password/change/", "data/", "delete/", "reauthenticate/", "changes/", "logout/",
+            "2fa/", "notices/", "email/", "3rdparty/", "password/change/", "data/", "delete/", "reauthenticate/", "changes/", "logout/",
             "2fa/recovery-codes/", "2fa/webauthn/add/", "activity/{sign_in}/not-me/",
         )
     ),
     Shot("/accounts/2fa/totp/activate/", NEWCOMER),
-    *(Shot(path) for path in ("/api/docs", "/admin/login/")),
+    *(Shot(path) for path in ("/help/", "/api/docs", "/admin/login/")),
     *(
         Shot(f"/admin/{path}", OPERATOR)
         for path in (
