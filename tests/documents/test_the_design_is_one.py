@@ -14,7 +14,10 @@ from tests.support.site import ROOT
 DJANGO = ROOT / ".venv"
 TOKENS = design.FILE.relative_to(ROOT)
 DOCUMENT = (ROOT / "docs" / "design.md").read_text()
-LITERAL = re.compile(r"#[0-9a-f]{3,8}\b|\b(?:rgba?|hsla?|oklch|color-mix)\(|:[^;{}]*\b(?:white|black|red|gr[ae]y|yellow|blue|green)\b", re.I)
+LITERAL = re.compile(
+    r"#[0-9a-f]{3,8}\b|\b(?:rgba?|hsla?|oklch|color-mix)\(|:[^;{}]*\b(?:white|black|red|gr[ae]y|yellow|blue|green)\b",
+    re.I,
+)
 IN_MARKUP = re.compile(r"#[0-9a-f]{6}\b|\brgba?\(", re.I)
 SAMPLE = "#0055aa"
 """The accent colour of an invented site, in texts that ask for one."""
@@ -25,7 +28,9 @@ DATE = re.compile(r"""\|date:(["'])(?!c\1|[A-Z_]+_FORMAT\1)""")
 def files(*patterns: str) -> list[Path]:
     """Return the versioned files of the product with these names, without those of others."""
     listed = subprocess.check_output(["git", "ls-files", *patterns], cwd=ROOT, text=True).splitlines()
-    kept = [Path(name) for name in listed if not name.startswith(("tests/", "docs/", "deploy/", "benchmarks/", "clients/"))]
+    kept = [
+        Path(name) for name in listed if not name.startswith(("tests/", "docs/", "deploy/", "benchmarks/", "clients/"))
+    ]
     return [path for path in kept if "vendor" not in path.parts and (ROOT / path).exists()]
 
 
@@ -51,7 +56,11 @@ def test_a_picture_has_colours_of_the_tokens(path):
 
 @pytest.mark.parametrize("path", files("*.css"), ids=str)
 def test_a_style_sheet_uses_what_is_defined(path):
-    django = {name for file in DJANGO.glob("lib/*/site-packages/django/contrib/admin/static/admin/css/*.css") for name in defined(file.read_text())}
+    django = {
+        name
+        for file in DJANGO.glob("lib/*/site-packages/django/contrib/admin/static/admin/css/*.css")
+        for name in defined(file.read_text())
+    }
     known = set(defined(design.FILE.read_text())) | set(defined(text_of(path))) | django
     assert set(re.findall(r"var\(--([\w-]+)", text_of(path))) - known == set()
 

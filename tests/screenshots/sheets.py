@@ -31,4 +31,6 @@ def write_sheet(browser: Browser, title: str, rows: dict[str, list[Path]], file:
 
 def _figure(picture: Path) -> str:
     width = NARROW if "-390-" in f"-{picture.stem}" else WIDE
-    return f"<figure><figcaption>{escape(picture.stem)}</figcaption><img src='{picture.as_uri()}' width={width}></figure>"
+    return (
+        f"<figure><figcaption>{escape(picture.stem)}</figcaption><img src='{picture.as_uri()}' width={width}></figure>"
+    )

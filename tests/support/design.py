@@ -1,6 +1,6 @@
 """The colours of the design: their contrast (WCAG 2.2), and the table of docs/design.md.
 
-    python -m tests.support.design     prints the table
+python -m tests.support.design     prints the table
 """
 
 import sys

@@ -73,7 +73,9 @@ def test_a_date_on_the_operators_pages(name, mn, en):
             assert getattr(job_dates, name)(None) == ""
 
 
-@pytest.mark.parametrize(("day", "expected"), [("m/d/Y", "12/19 16:03"), ("d.m.Y", "19.12 16:03"), ("Y-m-d", "12-19 16:03")])
+@pytest.mark.parametrize(
+    ("day", "expected"), [("m/d/Y", "12/19 16:03"), ("d.m.Y", "19.12 16:03"), ("Y-m-d", "12-19 16:03")]
+)
 def test_a_project_with_other_formats_has_its_own_order(monkeypatch, day, expected):
     monkeypatch.setattr(job_dates, "get_format", lambda _name: day)
     assert job_dates.minute_of_year(AT) == expected
