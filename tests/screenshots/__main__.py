@@ -15,11 +15,10 @@ import sys
 from itertools import cycle
 from pathlib import Path
 
-import tests.support.environment  # noqa: F401  (before Django's settings are read)
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
-from tests.conftest import CHROMIUM
-from tests.screenshots.camera import Camera
+import tests.support.environment  # noqa: F401  (before Django's settings are read)
+from tests.screenshots.camera import FLAGS, Camera
 from tests.screenshots.pages import DOCUMENTED, ERROR, KEY_PAGES, OPERATOR, OTHERS, STATES, VARIANTS, Shot, Variant
 from tests.screenshots.sheets import write_sheet
 from tests.support import machine
@@ -55,7 +54,6 @@ class Session:
                 self._keep(page, name, state, f"{state}-{variant}", f"{name}, {state}, {variant}")
                 if documented:
                     self.camera.write_document_picture(page, IMAGES / "design" / f"{name}.webp")
-                page.close()
 
     def take_emails(self) -> None:
         """Take every email, in each variant."""
@@ -68,7 +66,6 @@ class Session:
                 page = self.camera.open(Shot("/healthz"), variant, {})
                 page.set_content(html)
                 self._keep(page, "emails", name, f"{name}-{variant}", f"email {name}, {variant}")
-                page.close()
 
     def take_others(self, shots: list[Shot], heading: str) -> None:
         """Take each page once, in the next variant."""
@@ -76,31 +73,27 @@ class Session:
             page = self.camera.open(shot, variant, self.parts)
             slug = re.sub(r"[^a-z0-9]+", "-", shot.path.lower()).strip("-") or "home"
             self._keep(page, "others", heading, f"{slug}-{variant}", f"{shot.path}, {variant}")
-            page.close()
 
     def lists_of_the_administration(self) -> list[Shot]:
         """Return the pages that the index of the administration links to."""
         page = self.camera.open(Shot("/admin/", OPERATOR), VARIANTS[0], {})
         paths = page.eval_on_selector_all("a[href^='/admin/']", "links => links.map(link => link.pathname)")
-        page.close()
         known = {shot.path for shots in KEY_PAGES.values() for shot in shots.values()} | {"/admin/logout/"}
         return [Shot(path, OPERATOR) for path in sorted(set(paths) - known)]
 
     def write_pictures_of_the_readme(self) -> None:
         """Write docs/images/mail.png and docs/images/admin.png."""
-        from tests.screenshots import emails
         from accounts.sites.site import Site as OtherSite
+        from tests.screenshots import emails
 
         html = dict(emails.all_emails("mn", OtherSite.objects.get(slug="shop")))["sign-in-new-device"]
         page = self.camera.open(Shot("/healthz"), README_MAIL, {})
         page.set_viewport_size({"width": 680, "height": 900})
         page.set_content(html)
         page.screenshot(path=IMAGES / "mail.png", full_page=True)
-        page.close()
         page = self.camera.open(KEY_PAGES["job"][ERROR], README_ADMIN, self.parts)
         page.set_viewport_size({"width": 1100, "height": 760})
         page.screenshot(path=IMAGES / "admin.png")
-        page.close()
 
     def write_sheets(self) -> None:
         """Write a contact sheet for each page; for emails and other pages one for some rows each."""
@@ -110,7 +103,7 @@ class Session:
                 some = {heading: rows[heading] for heading in headings[start : start + 4]}
                 write_sheet(self.camera.browser, name, some, FOLDER / f"{name}-{number + 1}.jpg")
 
-    def _keep(self, page, name: str, heading: str, file: str, what: str) -> None:  # noqa: ANN001
+    def _keep(self, page: Page, name: str, heading: str, file: str, what: str) -> None:
         if self.documents:
             return
         path = FOLDER / name / f"{file}.jpg"
@@ -177,7 +170,7 @@ def main() -> int:
     with Site(SITE_URL=f"http://{HOST}", ALLOWED_HOSTS=f"{HOST},127.0.0.1") as site, sync_playwright() as player:
         site.start("mail", "web", "worker")
         set_up_django(site)
-        flags = [*CHROMIUM, f"--host-resolver-rules=MAP {HOST}:80 127.0.0.1:{site.port}"]
+        flags = [*FLAGS, f"--host-resolver-rules=MAP {HOST}:80 127.0.0.1:{site.port}"]
         browser = player.chromium.launch(executable_path=machine.chromium(), args=flags)
         session = Session(site, Camera(browser, f"http://{HOST}", {}), only, documents=options.documents)
         run(session)

@@ -1,14 +1,15 @@
-"""Takes the pictures: one browser, one context for each variant and user, and the width of each page measured."""
+"""Takes the pictures: one browser, one page for each variant and user, and the width of each page measured."""
 
 import base64
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, Page
 
 from tests.screenshots.pages import ZOOMED, Shot, Variant
 
-TALLEST = 2400
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+HEIGHT, TALLEST = 900, 2400
 NARROW = 700
 """Above this width a picture of a document is taken at 1100 pixels, at which its words can be read on a page."""
 TO_WEBP = """async ([source, width]) => {
@@ -34,29 +35,33 @@ class Camera:
     sessions: dict[str, str]
     too_wide: list[str] = field(default_factory=list)
     """Pages that scroll sideways."""
-    _contexts: dict[tuple[str, str], BrowserContext] = field(default_factory=dict)
+    _pages: dict[tuple[str, str], Page] = field(default_factory=dict)
 
     def open(self, shot: Shot, variant: Variant, parts: dict[str, str]) -> Page:
         """Open a page as its user, in a variant, and act on it."""
-        page = self._context(shot.who, variant).new_page()
+        page = self._page(shot.who, variant)
+        page.set_viewport_size({"width": variant.width, "height": HEIGHT})
         page.goto(shot.path.format(**parts))
         if shot.act:
             shot.act(page)
-        if page.locator("canvas").count():
-            page.wait_for_timeout(250)  # a chart is drawn after the page has loaded
         return page
 
     def take(self, page: Page, file: Path, what: str) -> None:
-        """Write a picture of a whole page; note when it scrolls sideways, here or enlarged to 200 %."""
+        """Write a picture of a whole page; note when it scrolls sideways, here or enlarged to 200 %.
+
+        The window grows to the height of the page: what is outside of it, Chromium does not always paint.
+        """
         file.parent.mkdir(parents=True, exist_ok=True)
-        size = page.viewport_size or {"width": 0, "height": 0}
-        tall = min(TALLEST, page.evaluate("document.documentElement.scrollHeight"))
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": max(tall, 1)}
-        page.screenshot(path=file, full_page=True, clip=clip, type="jpeg", quality=80)  # type: ignore[arg-type]
-        for width in {size["width"], ZOOMED if size["width"] > NARROW else size["width"]}:
-            page.set_viewport_size({"width": width, "height": size["height"]})
+        width = (page.viewport_size or {"width": 0})["width"]
+        for seen in (ZOOMED, width) if width > NARROW else (width,):
+            page.set_viewport_size({"width": seen, "height": HEIGHT})
             if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-                self.too_wide.append(f"{what} at {width} px")
+                self.too_wide.append(f"{what} at {seen} px")
+        tall = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": width, "height": max(HEIGHT, min(TALLEST, tall))})
+        if page.locator("canvas, iframe").count():
+            page.wait_for_timeout(300)
+        page.screenshot(path=file, type="jpeg", quality=80)
 
     def write_document_picture(self, page: Page, file: Path) -> None:
         """Write the first screen of a page as a small WebP picture."""
@@ -70,17 +75,17 @@ class Camera:
         file.write_bytes(base64.b64decode(blank.evaluate(TO_WEBP, [source, width])))
         blank.close()
 
-    def _context(self, who: str, variant: Variant) -> BrowserContext:
+    def _page(self, who: str, variant: Variant) -> Page:
         key = (who, str(variant))
-        if key not in self._contexts:
+        if key not in self._pages:
             context = self.browser.new_context(
                 locale=variant.language,
                 color_scheme=variant.scheme,  # type: ignore[arg-type]
-                viewport={"width": variant.width, "height": 900},
+                viewport={"width": variant.width, "height": HEIGHT},
                 reduced_motion="reduce",
                 base_url=self.base,
             )
             if who:
                 context.add_cookies([{"name": "sessionid", "value": self.sessions[who], "url": self.base}])
-            self._contexts[key] = context
-        return self._contexts[key]
+            self._pages[key] = context.new_page()
+        return self._pages[key]

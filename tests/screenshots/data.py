@@ -1,4 +1,4 @@
-"""The people, sign-ins, jobs and sites of the pictures: invented, the same in each run, written into the site's database.
+"""The people, sign-ins, jobs and sites of the pictures: invented, the same in each run.
 
 It is imported when Django's settings name that database (tests/screenshots/__main__.py).
 """
