@@ -1,5 +1,6 @@
 """The list of the emails that were sent to a user: which, when, to which address, and what happened to each."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,10 +121,8 @@ def load_page(user: User, cursor: str) -> tuple[list[SentEmail], str]:
     cursor: from the URL; an invalid one means the first page.
     """
     jobs = Person(user=user).jobs().defer(*UNUSED)
-    try:
+    with suppress(signing.BadSignature):
         jobs = jobs.filter(pk__lt=int(_signer.unsign(cursor)))
-    except signing.BadSignature:
-        pass
     rows = list(jobs[: PER_PAGE + 1])
     older = _signer.sign(str(rows[PER_PAGE - 1].pk)) if len(rows) > PER_PAGE else ""
     return [SentEmail(job) for job in rows[:PER_PAGE]], older

@@ -15,7 +15,7 @@ COMPUTERS = ("Windows", "Mac OS X", "macOS", "Linux", "Ubuntu", "Fedora", "Debia
 def current(context: dict[str, Any], *names: str) -> SafeString:
     """Return the attribute that marks a link to the open page. names: of the URLs that the link stands for."""
     match = getattr(context.get("request"), "resolver_match", None)
-    return mark_safe(' aria-current="page"') if match and match.url_name in names else mark_safe("")  # noqa: S308
+    return mark_safe(' aria-current="page"') if match and match.url_name in names else mark_safe("")
 
 
 @register.filter

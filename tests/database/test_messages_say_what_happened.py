@@ -41,6 +41,7 @@ def bat():
 @pytest.fixture
 def here(bat):
     client = browser(CHROME)
+    client.defaults["HTTP_ACCEPT_LANGUAGE"] = "en"
     sign_in(client)
     return client
 
