@@ -63,8 +63,10 @@ def make_people() -> dict[str, int]:
 
 def session_of(name: str) -> str:
     """Sign a user in; return the value of the session's cookie."""
-    client = Client(headers={"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"})
-    client.force_login(User.objects.get(username=name), backend="django.contrib.auth.backends.ModelBackend")
+    client = Client()
+    user = User.objects.get(username=name)
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    SignIn.objects.filter(user=user).update(browser="Firefox", system="Linux", ip="203.0.113.7", method="password")
     return next(cookie.value for key, cookie in client.cookies.items() if "sessionid" in key)
 
 
