@@ -21,7 +21,7 @@ from accounts.sign_in.event import AccountChange, SignIn
 from accounts.sign_in.sessions import SESSION_SIGN_IN, Session
 from accounts.user import User, signed_in_user
 
-SHOWN = 20  # sessions on the page
+SHOWN = 10  # sessions on the page
 What = AccountChange.What
 NEW_PASSWORD = (What.PASSWORD, What.RECOVERED, What.STRANGER_OUT)  # changes that set one
 
