@@ -21,6 +21,7 @@
 # make bench-lanes   what waits behind 100,000 routine notices, as part of make bench   make bench-lanes BEHIND=10000
 # make bench-api     posts a second of one key, and two floors, as part of make bench     make bench-api ROUNDS=1 ONLY=ours
 # make soak    an hour at 60 % of the top rate: memory, bloat, latency       make soak MINUTES=60 RATE=600
+# make screenshots  pictures of every page and email, as contact sheets in var/screenshots/     make screenshots ARGS="--only overview,emails"
 # make openapi   writes docs/openapi.json, the description of the HTTP API
 # make format, make messages   format the code; collect and compile the translations
 # make lock    pins the packages of pyproject.toml, for every Python         make lock UPGRADE=--upgrade
@@ -31,7 +32,7 @@ BOOTSTRAP ?= scripts/bootstrap
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo smoke chaos outage outages test test-fast test-world test-matrix coverage check lint-deploy format lock messages openapi seed bench bench-growth bench-ideas bench-lanes bench-api soak \
+.PHONY: help run demo smoke chaos outage outages test test-fast test-world test-matrix coverage check screenshots lint-deploy format lock messages openapi seed bench bench-growth bench-ideas bench-lanes bench-api soak \
 	admin-bench prune-bench
 
 help:
@@ -104,6 +105,10 @@ messages:
 	@for app in jobs accounts notifier; do (cd $$app && DEBUG=1 ../$(PYTHON_IN) ../manage.py makemessages -l mn --no-location --no-obsolete); done
 	@DEBUG=1 $(PYTHON_IN) manage.py makemessages -l mn --no-location --no-obsolete -i '.venv*' -i node_modules -i jobs -i accounts -i notifier
 	@DEBUG=1 $(PYTHON_IN) manage.py compilemessages -l mn -i '.venv*' -i node_modules
+
+screenshots:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@$(PYTHON_IN) -m tests.screenshots $(ARGS)
 
 openapi:
 	@$(BOOTSTRAP) requirements.txt

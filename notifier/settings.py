@@ -53,6 +53,7 @@ ENCRYPTION_KEY_FALLBACKS: list[str] = env.list("ENCRYPTION_KEY_FALLBACKS", [], v
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", demo(["localhost", "127.0.0.1", "[::1]"]))
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 SITE_NAME = env.str("SITE_NAME", "Yellow Books")
+SITE_NAME_MN = env.str("SITE_NAME_MN", "") or ("Шар хуудас" if SITE_NAME == "Yellow Books" else SITE_NAME)
 HOST = env.str("HOST", "127.0.0.1", validate=check.is_host)
 PORT = env.int("PORT", 8000, validate=check.is_port) or 8000
 WEB_WORKERS = env.int("WEB_WORKERS", 2, validate=check.at_least(1))

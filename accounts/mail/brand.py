@@ -6,6 +6,13 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.utils.translation import get_language
+
+
+def site_name(language: str = "") -> str:
+    """Return the name of this site in a language; without one, in the active language."""
+    mongolian = (language or get_language() or settings.LANGUAGE_CODE) == "mn"
+    return str(settings.SITE_NAME_MN if mongolian else settings.SITE_NAME)
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,7 @@ class Brand:
     sender: str = ""
     """`Name <address>`."""
     colour: str = ""
-    """The accent colour, "#0055aa"; "" for the one of this site."""
+    """The accent colour, "#0055aa"; "" for that of this site, or for none in the name of another one."""
     link_host: str = ""
     """The host of links and Message-IDs; "" for that of SITE_URL."""
     test_mode: bool = False

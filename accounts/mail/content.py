@@ -16,7 +16,7 @@ from django.utils.translation import npgettext, override, pgettext
 from accounts.links import address_links, dispute_links
 from accounts.links.paths import path_of
 from accounts.mail import dates, geoip, user_agents
-from accounts.mail.brand import Brand
+from accounts.mail.brand import Brand, site_name
 from accounts.mail.sanitize import defang, mask_address, plain_text
 
 MAX_NAME = 60
@@ -89,7 +89,7 @@ def write_content(payload: dict[str, Any]) -> Content:
         ip = _ip(payload.get("ipAddress"))
         way, advice = _ways(payload.get("provider"), payload.get("secondFactor"))
         values = {
-            "site": brand.name,
+            "site": site_name(language) if brand.own else brand.name,
             "host": brand.host,
             "support": brand.support,
             "account": mask_address(plain_text(payload.get("email"), 254)),

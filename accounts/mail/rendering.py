@@ -15,8 +15,9 @@ import css_inline
 from django.template.loader import render_to_string
 from django.utils.translation import override
 
-from accounts.mail.brand import Brand
+from accounts.mail.brand import Brand, site_name
 from accounts.mail.content import Content, write_content
+from jobs.design import PALETTES
 
 OPEN, CLOSE = "\ue000", "\ue001"
 MARK = re.compile(f"{OPEN}([a-z_]+){CLOSE}")
@@ -73,7 +74,7 @@ def render_account_content(
     """
     brand = brand or Brand.of_this_site()
     site = {
-        "site": brand.name,
+        "site": site_name(language) if brand.own else brand.name,
         "support": brand.support,
         "own": brand.own,
         "colour": brand.colour,
@@ -95,9 +96,9 @@ def _skeleton(template: str, shape: Shape) -> tuple[tuple[str, ...], tuple[str, 
 
 
 def _render(template: str, language: str, context: dict[str, Any]) -> str:
-    """Return one part: a subject on one line, a text, or HTML with inlined styles."""
+    """Return one part: a subject on one line, a text, or HTML with inlined styles, in the colours of the brand."""
     with override(language):
-        rendered: str = render_to_string(template, context)
+        rendered: str = render_to_string(template, {**context, **PALETTES[context["own"]]})
     if template.endswith(".html"):
         return inliner.inline(INDENT.sub(">\n<", rendered))
     if template.endswith("subject.txt"):

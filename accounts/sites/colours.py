@@ -1,12 +1,15 @@
 """An accent colour on a page: a text colour that can be read on it."""
 
-WHITE, BLACK = "#ffffff", "#16191d"
+from jobs.design import PALETTES
+
+BLACK, WHITE = PALETTES[False]["light"]["main"], PALETTES[False]["light"]["main_text"]
+"""The text and its opposite, of pages in the name of another site."""
 
 
 def styles(colour: str) -> str:
     """Return the style sheet that gives a page an accent colour, "#0055aa"."""
     text = text_on(colour)
-    return f":root {{ --main: {colour}; --main-hover: {colour}; --main-text: {text}; --accent: {colour}; }}\n"
+    return f".branded {{ --main: {colour}; --main-hover: {colour}; --main-text: {text}; --accent: {colour}; }}\n"
 
 
 def text_on(colour: str) -> str:

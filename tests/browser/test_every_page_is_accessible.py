@@ -363,8 +363,10 @@ def examine(page: Page, what: str) -> None:
     page.locator("h1").first.wait_for()
     found = Axe().run(page).response["violations"]
     assert [(rule["id"], rule["nodes"][0]["target"]) for rule in found] == [], what
-    width = page.viewport_size["width"]
-    assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{what} is wider than {width} px"
+    width, height = page.viewport_size["width"], page.viewport_size["height"]
+    for seen in (max(320, width // 2), width):  # the first: a window that is enlarged to 200 %
+        page.set_viewport_size({"width": seen, "height": height})
+        assert page.evaluate("document.documentElement.scrollWidth") <= seen, f"{what} is wider than {seen} px"
     assert page.locator("h1").count() == 1, what
     assert re.fullmatch("mn|en", page.locator("html").get_attribute("lang"))
 

@@ -7,6 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from accounts.mail.rendering import render_payload
 from accounts.notices.account import LINKS
+from jobs.design import PALETTES
 from tests.support.mail import PAYLOAD, account_email
 
 SCREENS = [(360, "light"), (1280, "dark")]  # each value once; make test-world has each pair of values
@@ -48,4 +49,5 @@ def test_dark_is_dark_and_light_is_light(page):
     page.set_content(render_payload(PAYLOAD, "mn")[2])
     dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     card = page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
-    assert card == ("rgb(26, 29, 33)" if dark else "rgb(255, 255, 255)")
+    colour = PALETTES[True]["dark" if dark else "light"]["card"]
+    assert card == f"rgb({', '.join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))})"

@@ -14,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.changes.record import What, record_change
+from accounts.mail.brand import site_name
 from accounts.notices import account, digest
 from accounts.notices.digest import DigestEntry
 from accounts.sign_in.event import NoticeStatus, SignIn
@@ -364,7 +365,7 @@ def test_each_mail_says_the_same_in_text_and_html_and_leads_to_one_place(bat, ki
     events = {"events": [event, {**event, "what": "notices"}]} if kind.endswith("_digest") else event
     payload = {"kind": kind, "email": bat.email, "locale": language, "method": "github", **events}
     subject, text, html = account.render_mail(payload, bat, "https://example.mn/there/")
-    assert subject.endswith("- Yellow Books")
+    assert subject.endswith(f"- {site_name(language)}")
     linked = kind != "site_dispute"  # to the support of another site, which has pages of its own
     assert text.count("https://example.mn/there/") == linked
     assert set(re.findall('href="(http[^"]*)"', html)) == ({"https://example.mn/there/"} if linked else set())

@@ -25,6 +25,7 @@ PAGES = """
 import re
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.staticfiles import finders
 from django.test import Client
 settings.ALLOWED_HOSTS = ["testserver"]
 client = Client()
@@ -38,7 +39,9 @@ while todo:
         links = re.findall(r'href="(/admin/jobs/[^"?#]*)', answer.getvalue().decode())
         todo += links
         if "/joblog/" in page and answer["Content-Type"].startswith("text/html"):
-            assert "admin_jobs/jobs.css" in answer.getvalue().decode(), page
+            for styles in ("admin_jobs/tokens.css", "admin_jobs/jobs.css"):
+                assert styles in answer.getvalue().decode(), page
+                assert finders.find(styles), styles
             assert 'id="sure"' in answer.getvalue().decode(), page
 print(seen)
 """

@@ -4,9 +4,11 @@ import re
 
 import pytest
 
+from accounts.mail.brand import site_name
 from accounts.notices.account import LINKS
 from accounts.pending.request import RequestKind
 from accounts.sign_in.event import AccountChange
+from jobs.design import PALETTES
 from tests.support.mail import account_email
 from tests.unit.test_the_mail_says_what_happened import Visible
 
@@ -31,10 +33,11 @@ NAMES = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_frame_is_that_of_every_email_and_safe_in_classic_outlook(kind, language):
     subject, _text, html = account_email(kind, language)
-    assert subject.endswith(" - Yellow Books")
+    assert subject.endswith(f" - {site_name(language)}")
     assert re.findall("<div([^>]*)>", html)[0] == ' role="main"'
     assert html.count("<div") == 2, "the preview line is the only other one: the layout is made of tables"
-    assert re.findall('bgcolor="(#[0-9a-f]+)"', html)[:3] == ["#f4f4f2", "#f4f4f2", "#ffffff"]
+    colours = PALETTES[True]["light"]
+    assert re.findall('bgcolor="(#[0-9a-f]+)"', html)[:3] == [colours["page"], colours["page"], colours["card"]]
     assert '<!--[if mso]><table role="presentation" width="600"' in html
     links = re.findall("<a [^>]*>", html)
     assert links
