@@ -136,23 +136,24 @@ class JobQuerySet(JobReads["JobLog"]):
         job.expired = job.expires_at < now
         return job
 
-    def complete_many(self, jobs: list["JobLog"]) -> set[int]:
-        """Move `jobs` to completed, in a transaction; return the keys whose lease was not lost."""
-        won: set[int] = set()
+    def complete_many(self, jobs: list["JobLog"], others: tuple[sql.Other, ...] = ()) -> set[int]:
+        """Move `jobs` to completed, in a transaction; return the keys whose lease was not lost. others: see _complete."""
+        won: dict[int, datetime | None] = {}
         by_attempt: dict[int, list[int]] = defaultdict(list)
         for job in jobs:
             by_attempt[job.attempt_count].append(job.pk)
         for attempt, pks in by_attempt.items():
-            won |= self._complete(pks, attempt)
-        for job in jobs:
-            job.status = Status.COMPLETED if job.pk in won else job.status
-        return won
+            won |= self._complete(pks, attempt, others)
+        for job in (job for job in jobs if job.pk in won):
+            job.status, job.processed_at = Status.COMPLETED, won[job.pk]
+        return set(won)
 
-    def _complete(self, pks: list[int], attempt: int) -> set[int]:
+    def _complete(self, pks: list[int], attempt: int, others: tuple[sql.Other, ...]) -> dict[int, datetime | None]:
+        """Return the keys of the completed jobs, and when. others: PostgreSQL executes them in the same statement."""
         if sql.is_postgresql():
-            return sql.fetch_keys(statements.COMPLETE, [pks, attempt])
+            return dict(sql.fetch_together(statements.COMPLETE, [pks, attempt], others))
         mine = self.filter(pk__in=pks, attempt_count=attempt, status=Status.PROCESSING)
-        won = set(mine.select_for_update().values_list("pk", flat=True))
+        won = dict.fromkeys(mine.select_for_update().values_list("pk", flat=True))
         settled = {"status": Status.COMPLETED, "processed_at": Now(), "lease_until": None}
         mine.filter(pk__in=won).update(**settled, error="", stack_trace="", error_class="", fingerprint="")
         return won

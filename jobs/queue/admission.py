@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from jobs.core import sql, used_ids
 from jobs.core.job import CLAIMABLE, JobLog, Status
-from jobs.core.sql import statements
+from jobs.core.sql import short, statements
 
 NO_LIMIT = 2**31
 
@@ -41,8 +41,8 @@ class Admission:
 def admit(jobs: Sequence[JobLog], limits: Limits) -> list[Admission]:
     """Write each of `jobs` whose id is new, if its user and recipient are within their limits.
 
-    A job without `run_at` is due now. Its other times are the database's, and are not read back. No other transaction
-    enqueues for this user until this one ends.
+    A job without `run_at` is due now. Its times are the database's; only `created_at` is read back, from PostgreSQL. No
+    other transaction enqueues for this user until this one ends.
     Raises IntegrityError when another transaction has just written a job of such an id.
     """
     asked = [_values(job, limits) for job in jobs]
@@ -64,11 +64,11 @@ def _admit(jobs: Sequence[JobLog], asked: list[list[Any]]) -> list[tuple[Any, ..
     for job, one in zip(jobs, asked, strict=True):
         values += [*one, json.dumps(job.payload), job.max_attempts, job.request_id, job.policy.lifetime]
         values += [_due(job), job.unique_key, job.policy.unique.period if job.policy.unique else None]
-    rows = sql.fetch_all(" UNION ALL ".join([statements.ADMIT] * len(jobs)), values)
-    for job, (written, *_) in zip(jobs, rows, strict=True):
-        job.pk = written
+    rows = short.fetch_first(" UNION ALL ".join([statements.ADMIT] * len(jobs)), values)
+    for job, (written, at, *_) in zip(jobs, rows, strict=True):
+        job.pk, job.created_at = written, at
         job._state.adding, job._state.db = written is None, connection.alias
-    return [row[1:] for row in rows]
+    return [row[2:] for row in rows]
 
 
 def _admit_portably(job: JobLog, asked: list[Any]) -> tuple[Any, ...]:

@@ -17,6 +17,7 @@ from jobs.brokers import messages
 from jobs.core import job_types, used_ids
 from jobs.core.job import JOB_ID, STORED_ID, THIS_SITE, JobLog
 from jobs.core.pauses import Lane
+from jobs.core.sql import short
 from jobs.queue import admission
 from jobs.queue.admission import Admission, Limits
 from jobs.stats import job_counts
@@ -66,7 +67,7 @@ def enqueue(
     """
     job = new_job(job_type, payload, job_id=job_id, user_id=user_id, source=source, lane=lane, run_at=run_at)
     try:
-        with transaction.atomic():
+        with short.transaction() if messages.in_our_database() and short.is_possible() else transaction.atomic():
             [refused] = enqueue_jobs([job])
     except IntegrityError:  # another transaction wrote this id at the same time: the unique job_id is the lock
         raise Duplicate(JobLog.objects.get(job_id=job_id)) from None

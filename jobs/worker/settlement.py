@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import structlog
 from django.db import Error, connection, transaction
 
-from jobs.brokers import messages
+from jobs.brokers import django_q, messages
 from jobs.brokers.django_q import Receipt, make_broker
 from jobs.core import counters, job_types, pauses, retry_policy, sql
 from jobs.core.errors import Failure
@@ -48,14 +48,17 @@ def _write_until(
     outcomes: list[Outcome], receipts: Iterable[Receipt], drained: counters.Sums, until: float
 ) -> set[int]:
     """Write the outcomes; return the keys of the jobs that were still ours. Try again until `until`."""
+    given = list(receipts)
     while True:
         try:
+            if _is_completed_alone(outcomes):
+                return _complete_alone(outcomes[0], given, drained)
             with transaction.atomic():
                 won = _write(outcomes)
                 _report([outcome for outcome in outcomes if outcome.job.pk in won])
                 settled = (_counts(outcome, outcome.job.pk in won) for outcome in outcomes)
                 counters.add(drained, *settled)
-                drop_messages(receipts)
+                drop_messages(given)
             return won
         except Error as away:
             if not sql.is_away(away) or time.monotonic() > until:
@@ -63,6 +66,29 @@ def _write_until(
             log.warning("database away, settling again", jobs=len(outcomes), error=str(away))
             connection.close()
             time.sleep(0.5)
+
+
+def _is_completed_alone(outcomes: list[Outcome]) -> bool:
+    """Return whether these are one completed job whose settlement needs no more than one statement."""
+    if len(outcomes) != 1 or outcomes[0].failure or outcomes[0].job.returned is not None:
+        return False
+    kind = job_types.get_or_none(outcomes[0].job.job_type)
+    together = sql.is_postgresql() and messages.in_our_database()
+    return together and kind is not None and kind.execution.settles_alone
+
+
+def _complete_alone(outcome: Outcome, receipts: list[Receipt], drained: counters.Sums) -> set[int]:
+    """Settle a completed job with one statement, which is its transaction: a third of the time of a short task."""
+    job = outcome.job
+    counted = job_counts.count_settlement(job, None, outcome.seconds, Status.COMPLETED)
+    dropped = (django_q.DELETE_MESSAGES, [[receipt for receipt in receipts if receipt is not None]])
+    won = JobLog.objects.complete_many([job], (*counters.adding(drained, counted), dropped))
+    if won:
+        _report([outcome])
+    else:
+        counters.restore(drained)
+        counters.restore(job_counts.count_stale(job))
+    return won
 
 
 def _write(outcomes: list[Outcome]) -> set[int]:

@@ -34,7 +34,9 @@ LIMIT_IDLE = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)
 TIMEOUTS = ("57014", "55P03")  # SQLSTATE of query_canceled and lock_not_available
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-_kept: ContextVar[list[tuple[str, Sequence[Any]]] | None] = ContextVar("statements of one_round_trip", default=None)
+Other = tuple[str, Sequence[Any]]  # a statement and its values
+
+_kept: ContextVar[list[Other] | None] = ContextVar("statements of one_round_trip", default=None)
 
 
 def savepoint() -> AbstractContextManager[Any]:
@@ -155,15 +157,22 @@ def one_round_trip() -> Iterator[None]:
     if not is_postgresql():
         yield
         return
-    statements: list[tuple[str, Sequence[Any]]] = []
-    kept = _kept.set(statements)
-    try:
+    with collected() as statements:
         yield
-    finally:
-        _kept.reset(kept)
     if statements:
         texts, values = zip(*statements, strict=True)
         _execute_last("; ".join(texts), [value for some in values for value in some])
+
+
+@contextmanager
+def collected() -> Iterator[list[Other]]:
+    """Collect the statements of `execute` in the block instead of sending them."""
+    statements: list[Other] = []
+    kept = _kept.set(statements)
+    try:
+        yield statements
+    finally:
+        _kept.reset(kept)
 
 
 def _execute_last(statement: str, values: Sequence[Any]) -> None:
@@ -234,11 +243,18 @@ def seconds_of(duration: Any) -> float:
     return duration.total_seconds() if isinstance(duration, timedelta) else duration / 1e6
 
 
-def fetch_keys(statement: str, values: Sequence[Any]) -> set[int]:
-    """Execute a statement and return the first column of its rows."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return {row[0] for row in cursor.fetchall()}
+def fetch_together(statement: str, values: Sequence[Any], others: Sequence[Other] = ()) -> list[tuple[Any, ...]]:
+    """Execute a statement of PostgreSQL, and others that change other tables, as one; return its rows.
+
+    others: may name `first`, the rows of the statement. They see the tables as they were before it.
+    """
+    if not others:
+        return fetch_all(statement, values)
+    parts = "".join(f", other{number} AS ({text})" for number, (text, _) in enumerate(others))
+    return fetch_all(
+        f"WITH first AS ({statement}){parts} SELECT * FROM first",
+        [*values, *(value for _, some in others for value in some)],
+    )
 
 
 def limit_queries(milliseconds: int, *, bitmap_scans: bool = True) -> None:
