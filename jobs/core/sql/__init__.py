@@ -243,20 +243,6 @@ def seconds_of(duration: Any) -> float:
     return duration.total_seconds() if isinstance(duration, timedelta) else duration / 1e6
 
 
-def fetch_together(statement: str, values: Sequence[Any], others: Sequence[Other] = ()) -> list[tuple[Any, ...]]:
-    """Execute a statement of PostgreSQL, and others that change other tables, as one; return its rows.
-
-    others: may name `first`, the rows of the statement. They see the tables as they were before it.
-    """
-    if not others:
-        return fetch_all(statement, values)
-    parts = "".join(f", other{number} AS ({text})" for number, (text, _) in enumerate(others))
-    return fetch_all(
-        f"WITH first AS ({statement}){parts} SELECT * FROM first",
-        [*values, *(value for _, some in others for value in some)],
-    )
-
-
 def limit_queries(milliseconds: int, *, bitmap_scans: bool = True) -> None:
     """Limit each query until the end of the transaction; 0 lifts the limit.
 
