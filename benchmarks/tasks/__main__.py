@@ -55,7 +55,7 @@ def _measure(contender: Contender, running: Services, rounds: list[Measurement],
         traceback.print_exc()
     else:
         pickup = sorted(last.pickups)[len(last.pickups) // 2]
-        summary = f"{last.empty:.0f} empty/s, {last.row:.0f} rows/s, {pickup:.1f} ms, {last.enqueue:.0f} enqueued/s"
+        summary = f"{last.empty:.0f} empty/s, {last.row:.0f} rows/s, {last.cpu:.2f} CPU-ms, {pickup:.1f} ms, {last.enqueue:.0f} enqueued/s"
         print(summary, file=sys.stderr, flush=True)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from benchmarks.processes import cpu_seconds
 from benchmarks.services import Services
 from benchmarks.tasks.contenders import Contender
 from benchmarks.tasks.testbed import Testbed
@@ -17,6 +18,8 @@ class Measurement:
     enqueue: float = 0.0
     empty: float = 0.0
     row: float = 0.0
+    cpu: float = 0.0
+    """CPU-ms a task of the drain, of the workers and the servers."""
     pickups: list[float] = field(default_factory=list)
 
 
@@ -48,8 +51,12 @@ def _drain(testbed: Testbed, measured: Measurement, jobs: int) -> None:
     measured.enqueue = jobs / testbed.enqueue("bulk", "empty", EMPTY, jobs)
     testbed.enqueue("bulk", "row", ROW, jobs)
     empty, row = range(EMPTY, EMPTY + jobs), range(ROW, ROW + jobs)
-    with testbed.workers():
+    with testbed.workers() as programs:
+        began = len(testbed.wait([EMPTY]).at)
+        cpu = cpu_seconds([*programs.pids, *testbed.services.pids])
         called = testbed.wait([*empty, *row])
+        cpu = cpu_seconds([*programs.pids, *testbed.services.pids]) - cpu
+    measured.cpu = cpu * 1000 / (len(called.at) - began)
     measured.empty, measured.row = called.rate(empty), called.rate(row)
     if twice := sum(times > 1 for times in called.times.values()):
         raise RuntimeError(f"{twice} tasks ran twice, and no worker was killed")

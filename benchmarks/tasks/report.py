@@ -45,14 +45,23 @@ def render(results: dict[str, Any]) -> str:
 
 def medians(rounds: list[dict[str, Any]]) -> Row:
     """Return one row for a contender. The pickup times of all rounds are combined."""
-    row: Row = {name: statistics.median(each[name] for each in rounds) for name in ("enqueue", "empty", "row")}
+    row: Row = {name: statistics.median(each[name] for each in rounds) for name in ("enqueue", "empty", "row", "cpu")}
     pickups = sorted(pickup for each in rounds for pickup in each["pickups"])
     return {**row, "p50": quantile(pickups, 50), "p95": quantile(pickups, 95)}
 
 
 def _speed(rows: dict[str, Row]) -> str:
-    columns = ("empty", "row", "p50", "p95", "enqueue")
-    heads = ["", "messages in", "empty tasks/s", "with a row, tasks/s", "pickup p50 ms", "p95", "enqueue, tasks/s"]
+    columns = ("empty", "row", "cpu", "p50", "p95", "enqueue")
+    heads = [
+        "",
+        "messages in",
+        "empty tasks/s",
+        "with a row, tasks/s",
+        "CPU-ms a task",
+        "pickup p50 ms",
+        "p95",
+        "enqueue, tasks/s",
+    ]
     return table(
         heads,
         [
@@ -67,7 +76,14 @@ def _place(name: str) -> str:
 
 
 def _recovery(rows: dict[str, Row], limit: float) -> str:
-    heads = ["kill -9 of all processes", "running then", "s until all were done", "not done", "done twice", "runs again"]
+    heads = [
+        "kill -9 of all processes",
+        "running then",
+        "s until all were done",
+        "not done",
+        "done twice",
+        "runs again",
+    ]
     lines = [
         [
             named(name).title,

@@ -14,7 +14,7 @@ from benchmarks.contenders import MANAGE, ROOT
 from benchmarks.processes import Programs
 from benchmarks.services import Services
 from benchmarks.tasks.calls import ENDED, Calls
-from benchmarks.tasks.contenders import Contender
+from benchmarks.tasks.contenders import PEERS, Contender
 
 STALL_SECONDS = 60.0  # without a call: no more will come
 POLL_SECONDS = 0.25  # between two looks at the calls, which take time from the workers
@@ -55,10 +55,12 @@ class Testbed:
         self.calls.unlink(missing_ok=True)
 
     def _migrate(self, database: str) -> None:
+        """Make the tables of the apps, and those that a queue makes when its module is imported."""
         environment = {**self.environment, "DATABASE_URL": self.services.postgres.url(database)}
+        module = f"import benchmarks.tasks.work, {PEERS}.{self.contender.module}"
         with self.log.open("ab") as log:
-            command = [*MANAGE, "migrate", "--verbosity", "0"]
-            subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=log, stderr=log)
+            for command in ([*MANAGE, "migrate", "--verbosity", "0"], [sys.executable, "-c", module]):
+                subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=log, stderr=log)
 
     def enqueue(self, way: str, kind: str, first: int, count: int) -> Any:
         """Run benchmarks/tasks/enqueuing.py and return its output."""

@@ -31,7 +31,7 @@ def test_a_rate_is_from_the_first_call_to_the_last():
 
 
 def results(**of_a_peer):
-    measured = {"enqueue": 500.0, "empty": 400.0, "row": 300.0, "pickups": [4.0, 5.0]}
+    measured = {"enqueue": 500.0, "empty": 400.0, "row": 300.0, "cpu": 2.0, "pickups": [4.0, 5.0]}
     ours = {"running": 2, "seconds": 20.0, "lost": 0, "twice": 0}
     return {
         "machine": "a machine.",
