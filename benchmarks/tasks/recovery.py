@@ -25,7 +25,7 @@ POLL_SECONDS = 0.1
 
 @dataclass
 class Recovery:
-    """What became of TASKS tasks."""
+    """The outcome of TASKS tasks."""
 
     running: int
     """How many ran when their workers were killed."""

@@ -115,7 +115,7 @@ def adding(*parts: Sums) -> list[sql.Other]:
     if not (rows := _rows(parts)):
         return []
     values = ", ".join([ROW.format(clock=sql.clock())] * (len(rows) // COLUMNS))
-    chosen = f"SELECT counts.* FROM (VALUES {values}) AS counts WHERE EXISTS (SELECT FROM first)"
+    chosen = f"SELECT counts.* FROM (VALUES {values}) AS counts WHERE EXISTS (SELECT FROM first)"  # noqa: S608
     return [(statements.UPSERT_COUNTERS.format(rows=chosen), rows)]
 
 

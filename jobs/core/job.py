@@ -127,7 +127,7 @@ class JobQuerySet(JobReads["JobLog"]):
         return job
 
     def complete_many(self, jobs: list["JobLog"], others: tuple[sql.Other, ...] = ()) -> set[int]:
-        """Move `jobs` to completed, in a transaction; return the keys whose lease was not lost. others: see _complete."""
+        """Move `jobs` to completed, in a transaction; return those whose lease was not lost; see `_complete`."""
         won: dict[int, datetime | None] = {}
         for attempt in {job.attempt_count for job in jobs}:
             won |= self._complete([job.pk for job in jobs if job.attempt_count == attempt], attempt, others)
@@ -148,12 +148,12 @@ class JobQuerySet(JobReads["JobLog"]):
     def complete_and_claim(
         self, job: "JobLog", others: tuple[sql.Other, ...], following: int, worker: str
     ) -> tuple[set[int], list["JobLog"]]:
-        """Do as `complete_many` with a job and as `claim_many` with another's first attempt, outside of a transaction."""
+        """Do as `complete_many` with a job and as `claim_many` with another's first attempt, outside a transaction."""
         completing = together.combine(statements.COMPLETE, [[job.pk], job.attempt_count], others)
         won, columns, claimed = together.fetch_both(completing, self._claiming([following], worker))
-        for _, job.processed_at in won:
-            job.status = Status.COMPLETED
-        return {pk for pk, _ in won}, [self.from_row(columns, row) for row in claimed]
+        for key in won:
+            job.status, job.processed_at = Status.COMPLETED, key[1]
+        return {key[0] for key in won}, [self.from_row(columns, row) for row in claimed]
 
 
 class JobLog(models.Model):

@@ -25,10 +25,11 @@ class JobReads(models.QuerySet[Row], Generic[Row]):
         values = dict(zip(columns, row, strict=True))
         fields = self.model._meta.concrete_fields
         read = [values.pop(field.attname) for field in fields]
-        job: Row = self.model.from_db(self.db, [field.attname for field in fields], read)
+        job: Any = self.model.from_db(self.db, [field.attname for field in fields], read)
         for name, value in {**values, "payload": json.loads(job.payload)}.items():
             setattr(job, name, value)
-        return job
+        made: Row = job
+        return made
 
     def oldest_waits(self) -> dict[str, float]:
         """Return the seconds since the first of these jobs of each lane was due; 0 in a lane without jobs."""

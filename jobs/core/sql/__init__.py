@@ -157,22 +157,15 @@ def one_round_trip() -> Iterator[None]:
     if not is_postgresql():
         yield
         return
-    with collected() as statements:
-        yield
-    if statements:
-        texts, values = zip(*statements, strict=True)
-        _execute_last("; ".join(texts), [value for some in values for value in some])
-
-
-@contextmanager
-def collected() -> Iterator[list[Other]]:
-    """Collect the statements of `execute` in the block instead of sending them."""
     statements: list[Other] = []
     kept = _kept.set(statements)
     try:
-        yield statements
+        yield
     finally:
         _kept.reset(kept)
+    if statements:
+        texts, values = zip(*statements, strict=True)
+        _execute_last("; ".join(texts), [value for some in values for value in some])
 
 
 def _execute_last(statement: str, values: Sequence[Any]) -> None:

@@ -6,7 +6,8 @@ from django.db import transaction
 
 from jobs.core.sql import execute, is_postgresql
 
-NOTIFY = "SELECT pg_notify(%s, %s)"
+# Its commit does not wait for the disk: there is nothing to lose.
+NOTIFY = "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, %s)"
 
 
 def notify(channel: str, word: str = "") -> None:

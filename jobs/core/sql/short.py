@@ -1,71 +1,44 @@
-"""A transaction in two round trips, with any engine: BEGIN goes with the first statement, COMMIT with the last ones.
+"""A transaction of one statement, with its COMMIT and the NOTIFY after it, in one round trip."""
 
-For code that begins with `fetch_first`, changes rows by `sql.execute`, and registers nothing for the commit but
-notifications. The engine of the site (notifier/web/postgresql) does so for every transaction.
-"""
-
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from typing import Any
 
-import structlog
-from django.db import OperationalError, connection
-from psycopg import errors
+from django.db import connection
 
 from jobs.core import sql
 from jobs.core.sql import channels
 
-log = structlog.get_logger("jobs.core.sql")
-
-_begins: ContextVar[bool] = ContextVar("the next statement is the first of a short transaction", default=False)
+PROGRAM_LIMIT_EXCEEDED = "54000"  # SQLSTATE: the server's queue of notifications is full
 
 
 def is_possible() -> bool:
-    """Return whether a short transaction can begin: on PostgreSQL, outside of a transaction, with several statements."""
+    """Return whether several statements can be sent together: on PostgreSQL, outside of a transaction."""
     bound_there = connection.settings_dict["OPTIONS"].get("server_side_binding")
     return sql.is_postgresql() and not bound_there and not connection.in_atomic_block and connection.get_autocommit()
 
 
-@contextmanager
-def transaction() -> Iterator[None]:
-    """Commit what the block does; roll it back when the block raises. Its first statement is that of `fetch_first`."""
-    begins = _begins.set(True)
+def fetch_and_notify(statement: str, values: Sequence[Any], channel: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement, commit it, and wake every listener on `channel`.
+
+    Raises OperationalError, with the statement committed, when the server has no room for the notification.
+    """
     try:
-        with sql.collected() as statements:
-            yield
-        _commit(statements)
+        with connection.cursor() as cursor:
+            cursor.execute(f"BEGIN; {statement}; COMMIT; {channels.NOTIFY}", [*values, channel, ""])
+            cursor.nextset()
+            return cursor.fetchall()
     except BaseException:
         _roll_back()
         raise
-    finally:
-        _begins.reset(begins)
 
 
-def fetch_first(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Return the rows of a statement, the first of a short transaction or any other."""
-    if not _begins.get():
-        return sql.fetch_all(statement, values)
-    _begins.set(False)
-    with connection.cursor() as cursor:
-        cursor.execute(f"BEGIN; {statement}", values)
-        cursor.nextset()
-        return cursor.fetchall()
-
-
-def _commit(statements: list[sql.Other]) -> None:
-    """Send the statements, the COMMIT and, after it, the notifications. Those that the server refuses are logged."""
-    after = [each for each in statements if each[0] == channels.NOTIFY]
-    texts, values = zip(*[each for each in statements if each not in after], ("COMMIT", []), *after, strict=True)
-    try:
-        sql.execute("; ".join(texts), [value for some in values for value in some])
-    except OperationalError as error:
-        if not isinstance(error.__cause__, errors.ProgramLimitExceeded):  # the server's queue of notifications is full
-            raise
-        log.warning("listeners cannot be notified", error=str(error))
+def is_committed(error: Exception) -> bool:
+    """Return whether an error of `fetch_and_notify` is that of the notification alone."""
+    return getattr(error.__cause__, "sqlstate", None) == PROGRAM_LIMIT_EXCEEDED
 
 
 def _roll_back() -> None:
+    """End the transaction that an error has left open."""
     try:
         if connection.connection is not None:
             connection.connection.rollback()

@@ -18,7 +18,7 @@ def combine(statement: str, values: Sequence[Any], others: Sequence[sql.Other]) 
     if not others:
         return statement, values
     parts = "".join(f", other{number} AS ({text})" for number, (text, _) in enumerate(others))
-    text = f"WITH first AS ({statement}){parts} SELECT * FROM first"
+    text = f"WITH first AS ({statement}){parts} SELECT * FROM first"  # noqa: S608
     return text, [*values, *(value for _, some in others for value in some)]
 
 

@@ -17,7 +17,7 @@ from django.db.utils import OperationalError
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
-from jobs.core.sql.channels import Notification
+from jobs.core.sql.channels import NOTIFY, Notification
 
 log = structlog.get_logger("notifier.web")
 
@@ -131,7 +131,7 @@ class ShortTransactions(base.DatabaseWrapper):
             super()._commit()
             return
         kept, self.connection.kept = self.connection.kept, []
-        statements = [*kept, ("COMMIT", []), *(("SELECT pg_notify(%s, '')", [each]) for each in self._take_channels())]
+        statements = [*kept, ("COMMIT", []), *((NOTIFY, [each, ""]) for each in self._take_channels())]
         if len(statements) == 1:
             super()._commit()
             return
