@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from django.db import Error, connection
+from django.db import Error, connection, transaction
 from django.utils import timezone
 
 from accounts.events import confirm, outage, request, signature
@@ -171,11 +171,19 @@ def exchange() -> None:
     if not (noted := this_process.take()):
         return
     try:
-        known = EventEndpoint.objects.select_related("site").in_bulk({attempt.endpoint_id for attempt in noted})
-        EventDelivery.objects.bulk_create([attempt for attempt in noted if attempt.endpoint_id in known])
-        for pk, endpoint in known.items():
-            outage.judge(endpoint, [attempt for attempt in noted if attempt.endpoint_id == pk])
+        with transaction.atomic():
+            _write(noted)
     except Error as away:
         this_process.restore(noted)
         log.warning("deliveries of events not written", error=type(away).__name__)
         connection.close()
+
+
+def _write(noted: list[EventDelivery]) -> None:
+    """Write attempts, as new rows even when an earlier try gave them primary keys and failed."""
+    for attempt in noted:
+        attempt.pk = None
+    known = EventEndpoint.objects.select_related("site").in_bulk({attempt.endpoint_id for attempt in noted})
+    EventDelivery.objects.bulk_create([attempt for attempt in noted if attempt.endpoint_id in known])
+    for pk, endpoint in sorted(known.items()):
+        outage.judge(endpoint, [attempt for attempt in noted if attempt.endpoint_id == pk])

@@ -16,7 +16,7 @@ from typing import Any
 from jobs.brokers.circuit import Circuit
 from notifier.web.arrival import ARRIVED, PROGRAMS
 
-REQUEST_SECONDS = 2.4  # with the end of a statement that takes longer: less than 3 s (P15)
+REQUEST_SECONDS = 2.2  # with the end of a statement that takes longer: less than 3 s (P15)
 BUSY_SECONDS = 10.0  # for a thread, while the database answers: for a person, a late page is better than none
 TROUBLE_SECONDS = 5.0  # for which the database counts as failing after a request ran out of time
 SQLITE_SECONDS = 0.8  # for a lock of SQLite; a sign-in waits for one three times: its counter, its record, its session

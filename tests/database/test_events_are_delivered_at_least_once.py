@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.core import mail
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -203,6 +203,19 @@ def test_an_endpoint_that_is_deleted_while_its_event_is_sent_breaks_nothing(shop
     sender.exchange()
     assert events().get().status == "completed"
     assert sender.this_process.noted == []
+
+
+def test_attempts_that_were_written_by_half_are_written_again_and_once(shop, receiver, monkeypatch):
+    """The database was lost between the rows and the state of the endpoint, as in a run of the chaos test."""
+    with monkeypatch.context() as patched:
+        patched.setattr(sender.outage, "judge", lambda *_: (_ for _ in ()).throw(OperationalError("away")))
+        emit("shop", "notice.delivered", DATA, key="shop:1")
+        run_due()
+    assert len(sender.this_process.noted) == 1
+    sender.exchange()
+    assert sender.this_process.noted == []
+    assert EventDelivery.objects.count() == 1
+    assert EventEndpoint.objects.get().last_success_at
 
 
 def test_both_secrets_sign_for_a_day_after_a_rotation(shop, receiver):

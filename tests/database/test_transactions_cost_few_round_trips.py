@@ -12,9 +12,10 @@ from accounts.sign_in.known_devices import Device
 from accounts.sites.keys import ApiKey
 from accounts.user import User
 from jobs.brokers import listener
+from jobs.brokers.circuit import Circuit
 from jobs.core import sql
 from jobs.core.sql import channels
-from notifier.web import rate_limit
+from notifier.web import rate_limit, waits
 from notifier.web.postgresql.base import BoundedConnection
 from tests.support.api_client import notification, post
 from tests.support.people import person
@@ -182,3 +183,12 @@ def test_cursors_of_the_server_and_many_values_are_within_the_transaction():
         copy.write_row(["copied", "x", "2030-01-01"])
     assert User.objects.get().username == bat.username
     assert sql.fetch_one("SELECT count(*) FROM cache_entries WHERE cache_key = 'copied'", []) == (0,)
+
+
+def test_the_first_connection_after_a_silence_is_used(monkeypatch):
+    monkeypatch.setattr(waits, "database", Circuit(0))
+    connection.close()
+    waits.database.failed()
+    answer = waits.bounded(lambda environ, start_response: [sql.fetch_one("SELECT 7", [])[0]])
+    assert answer({"PATH_INFO": "/"}, None) == [7]
+    assert [waits.database.allows(), waits.database.allows()] == [True, True]

@@ -1,6 +1,7 @@
 """Two clusters tick the same schedules and are killed in turn: each tick of the time has exactly one job."""
 
 import random
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -8,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from jobs.schedules import cron
-from tests.support.machine import eventually
+from tests.support.machine import eventually, wrong_clock
 from tests.support.queues import clusters_of
 from tests.support.scheduled_settings import STEPS
 from tests.support.site import Site
@@ -60,6 +61,25 @@ def kill_in_turn(site: Site, *, schedules: int, kills: int, pause: float) -> int
 def test_two_clusters_that_are_killed_in_turn_miss_and_double_no_tick():
     with Site(DJANGO_SETTINGS_MODULE="tests.support.scheduled_settings", SCHEDULED="4") as site:
         assert kill_in_turn(site, schedules=4, kills=5, pause=random.uniform(1, 3)) > 20
+
+
+@pytest.mark.timeout(300)
+def test_two_hosts_with_clocks_an_hour_apart_miss_and_double_no_tick():
+    with Site(DJANGO_SETTINGS_MODULE="tests.support.scheduled_settings", SCHEDULED="2") as site:
+        with clusters_of(site) as start:
+            clusters = [start()]
+            site.environment |= wrong_clock("+3600s")
+            clusters.append(start(manage=[sys.executable, "-m", "tests.support.wrong_clock"]))
+            del site.environment["LD_PRELOAD"]
+            eventually(lambda: min(map(len, ticked(site).values()), default=0) >= 5, seconds=60)
+            clusters[0].end()  # the other one, whose clock is wrong, goes on alone
+            count = len(ticked(site)["every-0"])
+            eventually(lambda: len(ticked(site)["every-0"]) >= count + 3, seconds=60)
+            now = site.sql("SELECT now()")[0][0]
+        for number in range(2):
+            mine = ticked(site)[f"every-{number}"]
+            assert mine == expected(number, mine[0], mine[-1])
+            assert mine[-1] <= now
 
 
 @pytest.mark.world

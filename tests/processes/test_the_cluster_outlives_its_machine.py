@@ -13,7 +13,7 @@ import pytest
 from jobs.cluster.clusters import OTHER_CONNECTIONS
 from jobs.cluster.watchdog import STUCK_AFTER
 from tests.support import faults
-from tests.support.machine import eventually, missing
+from tests.support.machine import eventually, missing, wrong_clock
 from tests.support.queues import clusters_of, enqueue, sent, statuses
 from tests.support.site import MANAGE, Site
 from tests.support.smtp_server import SmtpServer
@@ -199,15 +199,10 @@ def test_a_cluster_keeps_as_many_connections_as_the_documents_say(site, smtp, st
 
 
 # --- C6 -------------------------------------------------------------------------------------------------
-def faketime() -> str:
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    return str(found[0]) if found else missing("faketime", "faketime")
-
-
 @pytest.mark.parametrize("offset", ["+90s", "-90s"])
 def test_a_wrong_clock_of_the_workers_machine_changes_nothing(site, smtp, start, offset):
     smtp.behave(at="RCPT", answer="450 4.2.1 busy", times=2)
-    site.environment |= {"LD_PRELOAD": faketime(), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    site.environment |= wrong_clock(offset)
     start(manage=[sys.executable, "-m", "tests.support.wrong_clock"])
     del site.environment["LD_PRELOAD"]
     enqueue(site, "a")

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import pytest
@@ -24,6 +25,13 @@ def missing(what: str, package: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(advice)
     pytest.skip(advice)
+
+
+def wrong_clock(offset: str) -> dict[str, str]:
+    """Return the environment of a process whose wall clock is off, for tests.support.wrong_clock. offset: "+90s"."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    library = str(found[0]) if found else missing("faketime", "faketime")
+    return {"LD_PRELOAD": library, "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
 def chromium() -> str:

@@ -86,18 +86,11 @@ class ShortTransactions(base.DatabaseWrapper):
     """Django's engine, whose transactions cost no round trip for BEGIN, nor one for the last statements or a NOTIFY."""
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Return Django's parameters, with our cursors in place of its own."""
+        """Return Django's parameters, with our cursors in place of its own; psycopg begins no transaction if we do."""
         params: dict[str, Any] = super().get_connection_params()
         if params["cursor_factory"] is base.Cursor and "isolation_level" not in self.settings_dict["OPTIONS"]:
-            params["cursor_factory"] = Cursor
+            params |= {"cursor_factory": Cursor, "autocommit": True}
         return params
-
-    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Connect; psycopg begins no transaction if we do."""
-        connection = super().get_new_connection(conn_params)
-        if connection.cursor_factory is Cursor:
-            connection.autocommit = True
-        return connection
 
     @property
     def _is_short(self) -> bool:
