@@ -66,7 +66,7 @@ def _admit(jobs: Sequence[JobLog], asked: list[list[Any]], sends: bool) -> list[
     for job, one in zip(jobs, asked, strict=True):
         values += [*one, json.dumps(job.payload), job.max_attempts, job.request_id, job.policy.lifetime]
         values += [_due(job), job.unique_key, job.policy.unique.period if job.policy.unique else None]
-    admitting = " UNION ALL ".join([statements.ADMIT] * len(jobs)), values
+    admitting: sql.Other = " UNION ALL ".join([statements.ADMIT] * len(jobs)), values
     if sends:
         admitting = together.combine(*admitting, [messages.first_message(jobs[0])])
         rows = short.fetch_and_notify(*admitting, messages.CHANNEL)

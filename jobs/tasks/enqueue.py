@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from jobs.core.job import JobLog
 from jobs.queue.enqueue import enqueue
@@ -48,7 +48,8 @@ def enqueue_task(
 
 def _read_times(job: JobLog) -> None:
     """Replace the expressions of a new job's times by the database's times."""
-    created, asked = cast("list[Any]", [job.created_at, job.run_at])
+    times: list[Any] = [job.created_at, job.run_at]
+    created, asked = times
     if isinstance(created, datetime):
         job.run_at = max(asked, created) if isinstance(asked, datetime) else created
         job.expires_at = job.run_at + timedelta(seconds=job.policy.lifetime)
