@@ -19,6 +19,7 @@
 # make bench-growth  the rate with millions of rows, more workers, clusters   make bench-growth ONLY=empty,finished SCALE=0.1
 # make bench-ideas   what each idea of the fast path gives alone             make bench-ideas ROUNDS=3 JOBS=4000
 # make bench-lanes   what waits behind 100,000 routine notices, as part of make bench   make bench-lanes BEHIND=10000
+# make bench-tasks   tasks here and on five other queues, as part of make bench    make bench-tasks ROUNDS=1 JOBS=200 ONLY=ours,ox
 # make bench-api     posts a second of one key, and two floors, as part of make bench     make bench-api ROUNDS=1 ONLY=ours
 # make soak    an hour at 60 % of the top rate: memory, bloat, latency       make soak MINUTES=60 RATE=600
 # make screenshots  pictures of every page and email, as contact sheets in var/screenshots/     make screenshots ARGS="--only overview,emails"
@@ -32,7 +33,7 @@ BOOTSTRAP ?= scripts/bootstrap
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo smoke chaos outage outages test test-fast test-world test-matrix coverage check screenshots lint-deploy format lock messages openapi seed bench bench-growth bench-ideas bench-lanes bench-api soak \
+.PHONY: help run demo smoke chaos outage outages test test-fast test-world test-matrix coverage check screenshots lint-deploy format lock messages openapi seed bench bench-growth bench-ideas bench-lanes bench-api bench-tasks soak \
 	admin-bench prune-bench
 
 help:
@@ -129,6 +130,13 @@ bench:
 	@$(BENCH) benchmarks.compare
 	@[ -n "$$ONLY$$QUICK" ] || ($(BENCH) benchmarks.lanes)
 	@[ -n "$$ONLY$$QUICK" ] || ($(BENCH) benchmarks.api)
+	@[ -n "$$ONLY$$QUICK" ] || $(MAKE) --no-print-directory bench-tasks
+
+# django-ox needs Python 3.12; with another one it is left out.
+BENCH_PYTHONS = python3.12 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.12.*/bin/python python3
+
+bench-tasks:
+	@VENV=.venv-bench-tasks PYTHON="$(BENCH_PYTHONS)" $(BOOTSTRAP) requirements-bench.txt && exec .venv-bench-tasks/bin/python -m benchmarks.tasks
 
 bench-growth:
 	@$(BENCH) benchmarks.growth

@@ -34,6 +34,8 @@ class Execution:
     """Whether the handler uses no database, so that many calls may run in threads."""
     preload: Callable[[], None] = lambda: None
     """Called once, before the workers are forked, without a database: loads what the first jobs would load."""
+    settles_alone: bool = False
+    """Whether the receivers of its settlement (`on_settled`) write nothing for a job that returned nothing."""
     release: Callable[[], None] = lambda: None
     """Called in a thread that has no more handlers to call: closes the thread's connections."""
     exchange: Callable[[], None] = lambda: None

@@ -20,7 +20,7 @@ from django.db.utils import OperationalError
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
-from jobs.core.sql.channels import Notification
+from jobs.core.sql.channels import NOTIFY, Notification
 
 log = structlog.get_logger("notifier.web")
 
@@ -175,7 +175,7 @@ class ShortTransactions(base.DatabaseWrapper):
         if not self._is_short or not (self.connection.kept or self._is_in_transaction()):
             super()._commit()
             return
-        after = [("SELECT pg_notify(%s, '')", [each]) for each in self._take_channels()]
+        after = [(NOTIFY, [each, ""]) for each in self._take_channels()]
         if not (self.connection.kept or after):
             super()._commit()
             return
