@@ -1,8 +1,16 @@
 """The app of the users, their sign-ins and their emails, and what it registers at the start."""
 
+from allauth.socialaccount.apps import SocialAccountConfig
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
+
+
+class SocialAccountsConfig(SocialAccountConfig):
+    """allauth's app of GitHub accounts. The URLs load the provider, and `requests` with it: a worker needs neither."""
+
+    def ready(self) -> None:
+        from allauth.socialaccount import checks  # noqa: F401  (registers the system checks)
 
 
 class AccountsConfig(AppConfig):

@@ -9,10 +9,11 @@ and the first other one is the client's.
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.urls import resolve
+from django.urls import ResolverMatch, resolve
 from django.utils import translation
 
 from accounts.sites import api_requests
@@ -23,6 +24,7 @@ View = Callable[[HttpRequest], HttpResponse]
 
 MAX_HOPS = 20  # entries read, from the right
 UNIX = "unix"  # in TRUSTED_PROXIES: a client that connects over a unix socket, which has no address
+PATHS_KEPT = 64
 PROBES = ("/healthz", "/readyz", "/metrics")
 QUOTED = r'"(?:[^"\\]|\\.)*"'
 ELEMENTS = re.compile(rf"(?:[^,\"]|{QUOTED})+")  # of a Forwarded header (RFC 7239)
@@ -51,10 +53,16 @@ def skip_sessions(get_response: View) -> View:
         if not request.path_info.startswith("/api/") or "HTTP_AUTHORIZATION" not in request.META:
             return get_response(request)
         translation.activate(settings.LANGUAGE_CODE)  # the thread may still have the last user's
-        match = request.resolver_match = resolve(request.path_info)
+        match = request.resolver_match = _resolve(request.path_info, settings.ROOT_URLCONF)
         return match.func(request, *match.args, **match.kwargs)
 
     return respond
+
+
+@lru_cache(PATHS_KEPT)
+def _resolve(path: str, urlconf: str) -> ResolverMatch:
+    """Return the view of a path; for the paths without an id, which are most requests, from memory."""
+    return resolve(path, urlconf)
 
 
 def trusted_proxies(get_response: View) -> View:

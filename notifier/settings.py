@@ -203,7 +203,7 @@ INSTALLED_APPS = [
     "django_q",
     "allauth",
     "allauth.account",
-    "allauth.socialaccount",
+    "accounts.apps.SocialAccountsConfig",  # allauth.socialaccount
     "allauth.socialaccount.providers.github",
     "allauth.mfa",
 ]
@@ -220,7 +220,7 @@ MIDDLEWARE = [
     "notifier.api.problems.ApiProblems",
     "notifier.web.outage.Outage",
     "django.middleware.security.SecurityMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "notifier.web.content_policy.ContentPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -14,6 +14,7 @@ from notifier.api.app import api
 from notifier.developers import developers
 from notifier.ops import health, metrics
 
+admin.autodiscover()
 handler500 = "notifier.web.outage.error"
 CHANGE_PASSWORD = RedirectView.as_view(pattern_name="account_change_password")  # one form: limited, and emailed
 

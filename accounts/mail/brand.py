@@ -1,6 +1,6 @@
 """The brand of an email and of the page behind its button: which site it names. Data only: no model, no database."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -64,7 +64,7 @@ class Brand:
     @property
     def stored(self) -> dict[str, Any]:
         """Return the brand as a job's payload carries it, without what is empty."""
-        return {name: value for name, value in asdict(self).items() if value and name != "own"}
+        return {name: value for name, value in vars(self).items() if value and name != "own"}
 
     @property
     def link_base(self) -> str:

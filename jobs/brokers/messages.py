@@ -77,16 +77,12 @@ def send_next(job: JobLog) -> None:
 
 
 def _store(attempts: list[Message], delay: float) -> None:
-    broker = django_q.make_broker()
-    broker.delay = delay
-    if in_our_database():
-        for pk, attempt, broker.lane, broker.source in attempts:
-            django_q.send_task(RUN, pk, attempt, broker=broker, lane=broker.lane)
-        return
     tasks: dict[tuple[str, str], list[str]] = defaultdict(list)
     for pk, attempt, lane, source in attempts:
         named = {"id": uuid.uuid4().hex, "name": "a job", "lane": lane}
         tasks[lane, source].append(django_q.pack_task(RUN, pk, attempt, **named))
+    broker = django_q.make_broker()
+    broker.delay = delay
     for (broker.lane, broker.source), queued in tasks.items():
         broker.enqueue_many(queued)
 
