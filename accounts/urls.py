@@ -8,6 +8,7 @@ from accounts import views
 from accounts.changes import views as changes
 from accounts.changes.fresh import ask_before, ask_first
 from accounts.credentials import has_factor
+from accounts.secrecy import fernet  # noqa: F401  (before the first request)
 from accounts.sign_in.ratelimit import limit_guesses, limit_requests
 from accounts.sites import views as sites
 

@@ -24,7 +24,7 @@ View = Callable[[HttpRequest], HttpResponse]
 
 MAX_HOPS = 20  # entries read, from the right
 UNIX = "unix"  # in TRUSTED_PROXIES: a client that connects over a unix socket, which has no address
-PATHS_KEPT = 64
+PATHS_KEPT, ADDRESSES_KEPT = 64, 1_000  # in memory
 PROBES = ("/healthz", "/readyz", "/metrics")
 QUOTED = r'"(?:[^"\\]|\\.)*"'
 ELEMENTS = re.compile(rf"(?:[^,\"]|{QUOTED})+")  # of a Forwarded header (RFC 7239)
@@ -114,6 +114,7 @@ def _client(peer: str, forwarded: list[str], networks: Iterable[Network]) -> tup
     return str(seen or ""), max(1, proxies)
 
 
+@lru_cache(ADDRESSES_KEPT)
 def parse_address(word: str) -> Address | None:
     """Parse an address with what proxies write around it: ports, brackets, quotes, a zone, ::ffff:1.2.3.4.
 

@@ -7,7 +7,6 @@ from django import template
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from jobs.admin.parts import durations
 from jobs.cluster import clusters
 from jobs.core import job_types, pauses
 from jobs.core.pauses import JobTypeState, LaneState
@@ -31,6 +30,8 @@ class ShownPause:
     @property
     def left(self) -> str:
         """How long it still lasts."""
+        from jobs.admin.parts import durations  # a worker loads every library of tags, and no page
+
         now = timezone.now()
         return durations.format_duration(max(now, self.state.paused_until or now) - now)
 

@@ -10,7 +10,7 @@ from tests.support.site import MANAGE, ROOT
 from tests.support.templates import new_database
 
 PAGES = ["notifier.urls", "accounts.views", "accounts.admin", "jobs.admin", "django_q.admin", "allauth.account.views"]
-LIBRARIES = ["ninja", "pydantic", "fido2", "redis", "requests"]
+LIBRARIES = ["ninja", "pydantic", "fido2", "redis", "requests", "cryptography"]
 LOADED = f"""
 import sys
 import django
