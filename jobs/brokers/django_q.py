@@ -141,7 +141,7 @@ def make_broker() -> Any:
 
 
 def pack_task(function: str, *args: Any, id: str, name: str, lane: str) -> str:
-    """Return the payload of a task, as django-q2's `async_task` makes it, in a quarter of its time. lane: of the task."""
+    """Return the payload of a task, as django-q2's `async_task` makes it. lane: of the task."""
     task = {"id": id, "name": name, "func": function, "args": args, "kwargs": {}, "started": timezone.now()}
     task["group"] = str(lane)  # a plain text: version 0.9 has no Lane
     return SignedPackage.dumps(task)

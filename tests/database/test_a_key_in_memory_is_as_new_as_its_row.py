@@ -1,4 +1,4 @@
-"""A process keeps keys that it has read. Each request asks for their rows, so what an operator changes counts at once."""
+"""A process keeps keys that it has read. Each request asks for their rows, so a change counts at the next request."""
 
 from datetime import timedelta
 
