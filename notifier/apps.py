@@ -7,6 +7,7 @@ from django.apps import AppConfig, apps
 from django.conf import settings
 from django.contrib.admin import apps as admin
 from django.contrib.admin import autodiscover
+from django.contrib.admin.checks import check_admin_app, check_dependencies
 from django.core import checks
 from django.core.management import CommandError, call_command
 from django.db import connections
@@ -23,14 +24,14 @@ class AdminConfig(admin.SimpleAdminConfig):
     default_site = "accounts.factors.staff.StaffSite"
 
     def ready(self) -> None:
-        checks.register(admin.check_dependencies, checks.Tags.admin)
+        checks.register(check_dependencies, checks.Tags.admin)
         checks.register(check_pages, checks.Tags.admin)
 
 
 def check_pages(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[checks.CheckMessage]:
     """Load the pages, and check them as Django does."""
     autodiscover()
-    return list(admin.check_admin_app(app_configs, **options))
+    return list(check_admin_app(app_configs, **options))
 
 
 class NotifierConfig(AppConfig):

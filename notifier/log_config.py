@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 from jobs.log_lines import mask_event
 
@@ -52,7 +52,7 @@ class Lines(structlog.WriteLogger):
     debug = info = warning = error = critical = exception = msg
 
 
-def render_json(_logger: Any, _method: str, event: dict[str, Any]) -> str:
+def render_json(_logger: Any, _method: str, event: EventDict) -> str:
     """Return a masked event as JSON. structlog's renderer makes an encoder for each line, as `json.dumps` does."""
     return _encode(event)
 

@@ -1,6 +1,6 @@
 """Functions of PostgreSQL, planned once for each session: the key of a request, and a history of fewer steps.
 
-The history of another site's user counts no sign-ins without a notice: that is told to users of this site only.
+The history of another site's user counts no sign-ins without a notice: only emails to users of this site name them.
 """
 
 from importlib import import_module

@@ -61,7 +61,7 @@ def _make(rows: str) -> "ApiKey":
 
 def _from_row(model: type[models.Model], row: dict[str, Any]) -> Any:
     fields = model._meta.concrete_fields
-    values = [field.to_python(row[field.column]) for field in fields]
+    values = [field.to_python(row[str(field.column)]) for field in fields]
     return model.from_db(connection.alias, [field.attname for field in fields], values)
 
 

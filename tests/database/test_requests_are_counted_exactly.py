@@ -112,7 +112,7 @@ def test_a_pickle_that_an_attacker_wrote_into_the_table_never_runs(cache, read):
 
 @pytest.mark.engine
 @pytest.mark.parametrize("value", ["7", 7.5, [7], {"7": 7}, "", "1-2"])
-def test_a_value_that_is_no_whole_number_is_not_counted_up(cache, value):
+def test_only_a_whole_number_is_counted_up(cache, value):
     cache.set("a", value, 60)
     with pytest.raises(ValueError, match="not found"):
         cache.incr("a")

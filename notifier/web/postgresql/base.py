@@ -101,7 +101,7 @@ class DatabaseWrapper(transactions.ShortTransactions):
 
     def close_if_health_check_failed(self) -> None:
         """Skip Django's check, a round trip before each request, for a connection that is certainly in order."""
-        if not self.health_check_enabled or self.health_check_done:
+        if not self.health_check_enabled or self.health_check_done:  # type: ignore[attr-defined, has-type]
             return
         if isinstance(self.connection, BoundedConnection) and self.connection.is_fresh():
             self.health_check_done = True
