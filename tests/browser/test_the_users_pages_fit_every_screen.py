@@ -11,6 +11,8 @@ from playwright.sync_api import Browser, Page
 from tests.support.people import FIREFOX, PASSWORD, SAFARI, settle
 from tests.support.site import Site
 
+pytestmark = pytest.mark.timeout(300)
+
 PAGES = ["/", "/help/", "/accounts/security/", "/accounts/notices/", "/accounts/activity/"]
 VARIANTS = [("mn", "light", 390), ("en", "dark", 390), ("mn", "dark", 1440), ("en", "light", 1440)]
 HIGHEST_BAR = 64  # px: one line
