@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import template
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import format_html
 
 register = template.Library()
 
@@ -12,10 +12,11 @@ COMPUTERS = ("Windows", "Mac OS X", "macOS", "Linux", "Ubuntu", "Fedora", "Debia
 
 
 @register.simple_tag(takes_context=True)
-def current(context: dict[str, Any], *names: str) -> SafeString:
-    """Return the attribute that marks a link to the open page. names: of the URLs that the link stands for."""
+def current(context: dict[str, Any], *names: str) -> str:
+    """Return the attribute that marks a link to the open page, else "". names: of the URLs that the link stands for."""
     match = getattr(context.get("request"), "resolver_match", None)
-    return mark_safe(' aria-current="page"') if match and match.url_name in names else mark_safe("")
+    is_open = match is not None and match.url_name in names
+    return format_html(' aria-current="{}"', "page") if is_open else ""
 
 
 @register.filter
