@@ -12,9 +12,11 @@ import os
 import re
 import shutil
 import sys
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, sync_playwright
 
 import tests.support.environment  # noqa: F401  (before Django's settings are read)
@@ -111,6 +113,14 @@ class Session:
         self.pictures.setdefault(name, {}).setdefault(heading, []).append(path)
 
 
+def start(site: Site, *names: str) -> None:
+    """Start programs of a site, and wait for minutes on a busy machine."""
+    for name in names:
+        with suppress(pytest.fail.Exception):  # it does not answer within the half minute that a test waits
+            site.start(name)
+    machine.eventually(lambda: site.get("/accounts/login/")[0] == 200, 180, 1)
+
+
 def set_up_django(site: Site) -> None:
     """Read the settings of the site in this process, so that its data can be written by its models."""
     os.environ.update({name: value for name, value in site.environment.items() if name != "PYTHONWARNINGS"})
@@ -148,7 +158,7 @@ def run(session: Session) -> None:
 def take_mailbox(session: Session) -> None:
     """Take the local mailbox of a second site, which runs with DEBUG, with the emails of the first."""
     with Site(DEBUG="1") as site:
-        site.start("web")
+        start(site, "web")
         camera = Camera(session.camera.browser, site.url, {})
         second = Session(site, camera, session.only, documents=False)
         second.take_others(MAILBOX[:1], "the mailbox, empty")
@@ -168,7 +178,7 @@ def main() -> int:
     options = parser.parse_args()
     only = {name for name in options.only.split(",") if name}
     with Site(SITE_URL=f"http://{HOST}", ALLOWED_HOSTS=f"{HOST},127.0.0.1") as site, sync_playwright() as player:
-        site.start("mail", "web", "worker")
+        start(site, "mail", "web", "worker")
         set_up_django(site)
         flags = [*FLAGS, f"--host-resolver-rules=MAP {HOST}:80 127.0.0.1:{site.port}"]
         browser = player.chromium.launch(executable_path=machine.chromium(), args=flags)
