@@ -16,6 +16,7 @@ from tests.support.site import Site
 OUTSIDE = [
     "/",
     "/developers/",
+    "/api/docs",
     "/accounts/login/",
     "/accounts/signup/",
     "/accounts/password/reset/",
@@ -189,6 +190,7 @@ def test_the_pages_of_sites_and_their_keys(page, site):
     page.goto("/accounts/login/")
     sign_in(page, PASSWORD)
     paths = (f"site/{shop}/change/", "site/add/", "site/", "apikey/", "apikey/add/", "eventendpoint/add/")
+    paths = (*paths, f"apikey/{key}/change/", f"apikey/{key}/rotate/")
     for path in (*(f"/admin/accounts/{path}" for path in paths), f"/developers/?key={key}"):
         page.goto(path)
         examine(page, path)

@@ -47,9 +47,10 @@ def silence(monitor: Receiver) -> None:
 
 def post_notices(site: Site, count: int) -> None:
     """Post sign-ins of so many users, which a worker tries to email."""
-    key = site.manage("create_api_key", "shop", "--for", "send").split()[-1]
+    printed = site.manage("create_api_key", "shop", "--for", "send").split()
+    key = next(word for word in printed if word.startswith("nk_"))
     for number in range(count):
-        body = api_client.notification(userId=f"{key[-4:]}{number}", jobId=f"{key[-4:]}-{number}")
+        body = api_client.notification(userId=str(number), email=f"u{number}@example.mn", jobId=f"{key[3:15]}-{number}")
         asked = urllib.request.Request(
             site.url + api_client.PATH,
             json.dumps(body).encode(),
