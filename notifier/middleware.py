@@ -148,7 +148,11 @@ def note_api_request(get_response: View) -> View:
         key, match = getattr(request, "api_key", None), request.resolver_match
         if key is not None and match is not None:
             problem = getattr(response, "problem", "")
-            call: dict[str, Any] = {"method": request.method or "", "route": match.route, "status": response.status_code}
+            call: dict[str, Any] = {
+                "method": request.method or "",
+                "route": match.route,
+                "status": response.status_code,
+            }
             api_requests.note(key, **call, problem=problem)
             api_calls.note(key, **call, problem=problem, request_id=get_contextvars().get("request_id", ""))
         return response

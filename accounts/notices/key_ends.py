@@ -35,8 +35,6 @@ def _warn(key: ApiKey) -> None:
     }
     job_id = f"key-ends-{key.pk}-{key.expires_at:%Y%m%dT%H%M}"
     try:
-        account.enqueue_as(
-            account.JOB_TYPE, KIND, key.site.support_email, None, job_id, details, source=key.site.slug
-        )
+        account.enqueue_as(account.JOB_TYPE, KIND, key.site.support_email, None, job_id, details, source=key.site.slug)
     except Duplicate:
         return

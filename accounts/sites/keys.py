@@ -69,11 +69,13 @@ SCOPES = {
     Purpose.OPERATE: (Scope.READ, Scope.ADMIN),
 }
 EXPLANATIONS = {
-    Purpose.SEND: _("Post sign-ins, cancel notices that still wait, and read the status of both. For the site's server."),
+    Purpose.SEND: _(
+        "Post sign-ins, cancel notices that still wait, and read the status of both. For the site's server."
+    ),
     Purpose.READ: _("Read the status of the site's own notices, and nothing else. For a dashboard or a monitor."),
     Purpose.OPERATE: _(
-        "Read the jobs of every site, replay and discard dead letters, manage the site's event endpoints, and erase its "
-        "users. For operators' own programs: such a key never belongs on the server of another site."
+        "Read the jobs of every site, replay and discard dead letters, manage the site's event endpoints, and erase "
+        "its users. For operators' own programs: such a key never belongs on the server of another site."
     ),
 }
 
@@ -211,7 +213,7 @@ class ApiKey(models.Model):
     def rotate(
         self, *, who: str, ends_at: datetime, expires_at: datetime | None = None, made_by: User | None = None
     ) -> str:
-        """Create a key beside this one, which ends at `ends_at`; return the token of the new one. Raise ValidationError.
+        """Create a key beside this one, which ends at `ends_at`; return its token. Raise ValidationError.
 
         The new key has the same site, name and scopes. expires_at: of the new key; None for never.
         """

@@ -118,7 +118,7 @@ RULES = (
         0,
         TICKET,
         _("A schedule has been due for five minutes, and no cluster has started its job."),
-        _("Look at the schedules in the admin: the row of the schedule says why. Start manage.py qcluster if none runs."),
+        _("Look at the schedules in the admin: the row says why. Start manage.py qcluster if none runs."),
         _overdue,
     ),
     Rule(

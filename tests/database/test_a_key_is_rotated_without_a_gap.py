@@ -1,4 +1,4 @@
-"""A key is rotated: the new one works beside the old one, which ends on a date; its site is warned if it is still used."""
+"""A key is rotated: the new one works beside the old one, which ends on a date; a site that uses it is warned."""
 
 from datetime import timedelta
 from io import StringIO

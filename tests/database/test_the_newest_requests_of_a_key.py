@@ -32,7 +32,10 @@ def test_each_request_is_a_row_with_its_time_result_and_request_id(client):
     ]
     api_calls.write_noted()
     rows = ApiCall.objects.order_by("pk")
-    assert [(row.method, row.status, row.problem) for row in rows] == [("POST", 202, ""), ("POST", 400, "invalid-fields")]
+    assert [(row.method, row.status, row.problem) for row in rows] == [
+        ("POST", 202, ""),
+        ("POST", 400, "invalid-fields"),
+    ]
     assert [row.request_id for row in rows] == [answer["X-Request-ID"] for answer in answers]
     assert all(before <= row.at <= timezone.now() for row in rows)
 

@@ -1,4 +1,4 @@
-"""Every page of the site, of the operators and of the mailbox is valid HTML, as html-validate reads it, in both languages."""
+"""Every page of the site and of the operators is valid HTML, as html-validate reads it, in both languages."""
 
 from collections.abc import Iterator
 from datetime import timedelta

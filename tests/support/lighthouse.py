@@ -2,8 +2,8 @@
 
     python -m tests.support.lighthouse [--rounds 3]
 
-Each page is examined several times; the table has the median of the performance. Exit code 1 when accessibility is below
-100 or performance 95 or less. The performance depends on the machine and on its load, which is printed.
+Each page is examined several times; the table has the median of the performance. Exit code 1 when accessibility is
+below 100 or performance 95 or less. The performance depends on the machine and on its load, which is printed.
 """
 
 import argparse
@@ -54,7 +54,9 @@ def main() -> int:
         say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start; the median of {rounds} rounds.\n")
         say("| page | accessibility | performance | first paint | largest paint | blocked | layout shift |")
         say("|---|---|---|---|---|---|---|")
-        results = [examine(commands, site.url, path, browser, cookie * signed_in, rounds) for path, signed_in in PAGES.items()]
+        results = [
+            examine(commands, site.url, path, browser, cookie * signed_in, rounds) for path, signed_in in PAGES.items()
+        ]
     say(f"\nLoad {os.getloadavg()[0]:.1f} at the end.")
     return 0 if all(results) else 1
 
@@ -67,8 +69,9 @@ def examine(commands: Path, url: str, path: str, browser: str, cookie: str, roun
     performance = statistics.median(score["performance"] for score in scores)
     shown = [reports[-1]["audits"][measure]["displayValue"] for measure in MEASURES]
     say(f"| `{path}` | {accessibility:.0f} | {performance:.0f} | {' | '.join(shown)} |")
+    judged = {one["id"] for one in reports[-1]["categories"]["accessibility"]["auditRefs"]}
     for name, audit in reports[-1]["audits"].items():
-        if audit.get("score") == 0 and name in {ref["id"] for ref in reports[-1]["categories"]["accessibility"]["auditRefs"]}:
+        if name in judged and audit["score"] == 0:
             say(f"\n{path}: {name}: {audit['title']}")
     return accessibility >= ACCESSIBILITY and performance > PERFORMANCE
 

@@ -23,7 +23,10 @@ class Command(BaseCommand):
         parser.add_argument("--site", help="the slug of its site (default: NAME; created if there is none)")
         scopes = parser.add_mutually_exclusive_group(required=True)
         scopes.add_argument(
-            "--for", dest="purpose", choices=Purpose.values, help="send: enqueue, read; read: read; operate: read, admin"
+            "--for",
+            dest="purpose",
+            choices=Purpose.values,
+            help="send: enqueue, read; read: read; operate: read, admin",
         )
         scopes.add_argument("--scope", action="append", choices=Scope.values, help="may be repeated, instead of --for")
         parser.add_argument("--expires-days", type=int, help="days until it expires (default: never)")

@@ -1,4 +1,4 @@
-"""`manage.py rotate_api_key PREFIX --overlap-days 7`: create a key beside another, which then ends, and print it, once."""
+"""`manage.py rotate_api_key nk_PREFIX`: create a key beside another one, which ends later, and print it, once."""
 
 from argparse import ArgumentParser
 from datetime import timedelta
@@ -18,7 +18,7 @@ class Command(BaseCommand):
     help = "Creates a key beside another one, which ends later, and prints it. It is shown only once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("key", help="the start of the old key, nk_<prefix>, or its name if the site has one such key")
+        parser.add_argument("key", help="the start of the old key, nk_<prefix>, or its name if one valid key has it")
         parser.add_argument(
             "--overlap-days",
             type=int,
@@ -26,7 +26,7 @@ class Command(BaseCommand):
             help=f"days for which the old key stays valid (default: {OVERLAP.days})",
         )
         parser.add_argument(
-            "--expires-days", type=int, help="days until the new key expires (default: as long as the old one was given)"
+            "--expires-days", type=int, help="days until the new key expires (default: as long as the old one lasted)"
         )
 
     def handle(self, *, key: str, overlap_days: int, expires_days: int | None, **_: Any) -> None:

@@ -160,8 +160,8 @@ class ApiKeyAdmin(admin.ModelAdmin):
         """GET: ask when the old key ends. POST: rotate the key, and show the new one, once."""
         key = get_object_or_404(ApiKey.objects.select_related("site"), pk=min(pk, BIGGEST_ID))
         rotation.require_rotation(request, key)
-        form = rotation.RotationForm(key, request.POST or None)
-        if request.method == "POST" and form.is_valid() and (token := form.rotate(cast(User, request.user))):
+        form = rotation.RotationForm(key, request.POST if request.method == "POST" else None)
+        if form.is_valid() and (token := form.rotate(cast(User, request.user))):
             key.refresh_from_db()
             return self._show(request, token, old=key)
         context = {"key": key, "form": form, "title": _("Rotate the key %s") % key}
