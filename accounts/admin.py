@@ -13,12 +13,13 @@ from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import AdminPasswordChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.text import format_lazy
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -55,6 +56,11 @@ class OperatorPasswordForm(AdminPasswordChangeForm):
     """An operator's new password for an account, which is emailed like one that the user sets."""
 
     user: User
+    usable_password_help_text = format_lazy(  # Django's own has a list within a paragraph, and one sentence in English
+        '{} <strong id="id_unusable_warning">{}</strong>',
+        AdminUserCreationForm.usable_password_help_text,
+        _("If it is turned off, the present password of this account is lost."),
+    )
 
     @transaction.atomic
     def save(self, commit: bool = True) -> User:

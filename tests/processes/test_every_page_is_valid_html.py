@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Group
 from django.test import Client, RequestFactory
 from django.urls import reverse
@@ -62,12 +63,11 @@ def admin_paths() -> Iterator[str]:
     """The pages of every model: the list, the form of a new row, and the page of the first row with its history."""
     for model, pages in admin.site._registry.items():
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
-        yield reverse(f"{name}_changelist")
+        yield (rows := reverse(f"{name}_changelist"))
         if pages.has_add_permission(_request()):
             yield reverse(f"{name}_add")
         if row := model._default_manager.first():
-            for page in ("change", "history", "delete"):
-                yield reverse(f"{name}_{page}", args=[row.pk])
+            yield from (f"{rows}{quote(row.pk)}/{page}/" for page in ("change", "history", "delete"))
 
 
 def _request():
