@@ -56,10 +56,12 @@ class OperatorPasswordForm(AdminPasswordChangeForm):
     """An operator's new password for an account, which is emailed like one that the user sets."""
 
     user: User
-    usable_password_help_text = format_lazy(  # Django's own has a list within a paragraph, and one sentence in English
-        '{} <strong id="id_unusable_warning">{}</strong>',
-        AdminUserCreationForm.usable_password_help_text,
-        _("If it is turned off, the present password of this account is lost."),
+    usable_password_help_text: Any = (
+        format_lazy(  # Django's own has a list within a paragraph, and one sentence in English
+            '{} <strong id="id_unusable_warning">{}</strong>',
+            AdminUserCreationForm.usable_password_help_text,
+            _("If it is turned off, the present password of this account is lost."),
+        )
     )
 
     @transaction.atomic

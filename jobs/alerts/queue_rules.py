@@ -30,8 +30,9 @@ def read_queue() -> Gauges:
         gauges["notifier_paused", name] = 1
     for lane in pauses.paused_lanes().values_list("lane", flat=True):
         gauges["notifier_lane_paused", lane] = 1
-    for name, next_tick in schedules.waiting().values_list("name", "next_tick"):
-        gauges[NEXT_TICK, name] = next_tick.timestamp()
+    for schedule in schedules.waiting():
+        if schedule.next_tick:
+            gauges[NEXT_TICK, schedule.name] = schedule.next_tick.timestamp()
     return gauges
 
 

@@ -98,7 +98,7 @@ def _parameter(document: Document, parameter: Document) -> Field:
 
 
 def _response(document: Document, status: str, response: Document) -> Response:
-    content = next(iter(response.get("content", {}).values()), {})
+    content: Document = next(iter(response.get("content", {}).values()), {})
     problems = list(content.get("examples", {}))
     fields = [] if problems or "schema" not in content else list(_fields(document, content["schema"]))
     return Response(status, response["description"], fields, problems)
@@ -155,7 +155,8 @@ def _example(document: Document, schema: Document) -> Any:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return {**found, "timestamp": now} if isinstance(found, dict) and "timestamp" in found else found
     if "properties" in schema:
-        wanted = schema.get("required") or next(iter(schema.get("oneOf", [])), {}).get("required", [])
+        one_of: list[Document] = schema.get("oneOf", [])
+        wanted = schema.get("required") or (one_of[0]["required"] if one_of else [])
         return {name: _example(document, schema["properties"][name]) for name in wanted}
     if "items" in schema:
         return []

@@ -97,7 +97,7 @@ def test_the_admin_rotates_a_key_and_shows_the_new_one_once_with_a_first_call():
     page = client.post(page_of(key), FORM)
     token = page.context["key"].token
     text = page.content.decode()
-    assert text.count(token) == 2, "by itself, and in the call to paste"
+    assert text.count(token) == 2, "alone, and in the call to paste"
     assert f"KEY={token}\ncurl http" in text
     assert "no-store" in page["Cache-Control"]
     key.refresh_from_db()

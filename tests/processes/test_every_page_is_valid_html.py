@@ -89,7 +89,7 @@ def read(client: Client, paths: list[str], who: str) -> dict[str, str]:
 
 
 def test_every_page_is_valid(boss, client, tmp_path):
-    pages = read(client, OUTSIDE, "nobody")
+    pages = read(client, OUTSIDE, "signed out")
     sign_in(client, "bat")
     key, group = ApiKey.objects.get(), Group.objects.get()
     own = [path.format(user=boss.pk, group=group.pk) for path in DJANGOS_OWN]

@@ -44,7 +44,7 @@ class Command(BaseCommand):
         if expires_days is not None and not 1 <= expires_days <= MAX_EXPIRY_DAYS:
             raise CommandError(f"--expires-days must be from 1 to {MAX_EXPIRY_DAYS}")
         expires = timezone.now() + timedelta(days=expires_days) if expires_days else None
-        scopes = scope or Purpose(purpose).scopes
+        scopes = Purpose(purpose).scopes if purpose else scope or []
         others = ApiKey.objects.usable().filter(site__slug=site or name).count()
         try:
             token = ApiKey.objects.make(name, scopes, who=operator(), expires_at=expires, site=_find_site(site))

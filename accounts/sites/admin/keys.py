@@ -81,8 +81,10 @@ class ApiKeyAdmin(admin.ModelAdmin):
     """The pages of keys."""
 
     form = ApiKeyForm
-    list_display = ("name", "site", "start", "scope_names", "state", "created_at", "expires_at", "last_used_at")
-    list_display += ("replaced_by", "revoked_at")
+    list_display = (
+        *("name", "site", "start", "scope_names", "state", "created_at"),
+        *("expires_at", "last_used_at", "replaced_by", "revoked_at"),
+    )
     list_select_related = ("site", "replaced_by")
     search_fields = ("name", "prefix")
     actions = ("revoke",)

@@ -20,7 +20,7 @@ PERMISSIONS = ("accounts.add_apikey", "accounts.revoke_apikey")
 
 
 def may_rotate(request: HttpRequest, key: ApiKey) -> bool:
-    """Return whether the operator may rotate this key: nobody makes a key that may do more than its maker."""
+    """Return whether the operator may rotate this key: no operator makes a key that may do more than the operator."""
     more = ADMIN_PERMISSIONS if Scope.ADMIN in key.scopes else ()
     return request.user.has_perms((*PERMISSIONS, *more))
 
