@@ -12,8 +12,9 @@ from allauth.socialaccount import admin as _registers  # noqa: F401  (before the
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -71,6 +72,14 @@ class OperatorPasswordForm(AdminPasswordChangeForm):
         return self.user
 
 
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class OperatorGroupAdmin(GroupAdmin):
+    filter_horizontal = ()
+
+
 @admin.register(User)
 class AccountAdmin(PeoplePages, OperatorPages, UserAdmin):
     change_password_form = OperatorPasswordForm
@@ -79,7 +88,8 @@ class AccountAdmin(PeoplePages, OperatorPages, UserAdmin):
         (_("Preferences"), {"fields": ("language", "time_zone", "notify_sign_ins")}),
         (_("Dispute"), {"fields": ("suspended",)}),
     )
-    readonly_fields = (*UserAdmin.readonly_fields, "suspended")
+    readonly_fields = (*UserAdmin.readonly_fields, "suspended", "last_login", "date_joined")
+    filter_horizontal = ()  # lists that need no script; Django's have labels that screen readers cannot read
     actions = ("restore_rights",)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> User | None:
