@@ -18,13 +18,13 @@ class AccountsConfig(AppConfig):
         from accounts.events import job_type as events
         from accounts.events import outage, replay
         from accounts.factors import receivers
-        from accounts.notices import digest, job_types, key_ends, providers
+        from accounts.notices import digest, job_types, providers
         from accounts.notices.sign_in import SIGN_IN_JOB
         from accounts.pending import flow
         from accounts.rights import effects
         from accounts.sign_in import disputes, outbox
         from accounts.sites import disputes as site_disputes
-        from accounts.sites import outcomes, site
+        from accounts.sites import key_ends, outcomes, site
         from accounts.sites.keys import ApiKey
         from jobs.core.job_types import on_settled, register_pruner, register_sweep
 

@@ -16,7 +16,7 @@ is ever stored. The texts are `templates/account/email/<kind>_{subject,message}.
     changed_digest, dispute_alert_digest   several of these, when an hour had more than the limit (digest.py)
     site_dispute_digest   several of these, after the tenth in an hour (site_disputes.py)
     sign_in_digest        alerts about sign-ins above the hourly limit (alert_digest.py)
-    key_ends              to the support of another site: an API key in use ends soon (key_ends.py)
+    key_ends              to the support of another site: an API key in use ends soon (accounts/sites)
 """
 
 import uuid

@@ -10,7 +10,6 @@ from django.db import transaction
 
 from accounts.notices import account
 from accounts.notices.digest import DigestEntry
-from accounts.sites.site import Site
 from jobs.core.job import JobLog, JobQuerySet
 from jobs.core.sql import from_now
 from jobs.maintenance import retention
@@ -22,17 +21,17 @@ SUMMARIES_PER_HOUR = 1  # to one address
 KIND = "site_dispute"  # the email; the digest is "site_dispute_digest"
 
 
-def enqueue_to_support(site: Site, job_id: str, details: dict[str, Any]) -> None:
-    """Email the site's support about one dispute, or keep it for the next digest. Do nothing for a known `job_id`.
+def enqueue_to_support(address: str, source: str, job_id: str, details: dict[str, Any]) -> None:
+    """Email a site's support about one dispute, or keep it for the next digest. Do nothing for a known `job_id`.
 
     details: account (the user's id at the site), at (ISO 8601), device, locale, site (the stored brand).
     """
     try:
         with transaction.atomic():
             account.enqueue_as(
-                *(DISPUTE_JOB, KIND, site.support_email, None, job_id),
+                *(DISPUTE_JOB, KIND, address, None, job_id),
                 {**details, "userId": details["account"]},
-                source=site.slug,
+                source=source,
             )
     except Duplicate:
         return
@@ -40,8 +39,8 @@ def enqueue_to_support(site: Site, job_id: str, details: dict[str, Any]) -> None
         DigestEntry.objects.create(
             job_type=SUMMARY_JOB,
             kind=KIND,
-            address=site.support_email,
-            source=site.slug,
+            address=address,
+            source=source,
             details=details,
             due_at=from_now(0),
         )

@@ -107,4 +107,5 @@ def _email_support(sign_in: SignIn) -> None:
         "account": sign_in.user_key,
         "device": user_agents.device_name(sign_in.browser, sign_in.system),
     }
-    site_disputes.enqueue_to_support(site, f"signin-{sign_in.pk}.{site_disputes.KIND}", details)
+    job_id = f"signin-{sign_in.pk}.{site_disputes.KIND}"
+    site_disputes.enqueue_to_support(site.support_email, site.slug, job_id, details)

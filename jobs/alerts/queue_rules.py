@@ -8,7 +8,6 @@ from jobs.alerts.readings import Gauges, Readings
 from jobs.alerts.rules import PAGE, TICKET, Rule, present
 from jobs.core import pauses
 from jobs.core.job import JobLog
-from jobs.schedules import state as schedules
 
 MINUTE, HOUR = 60, 3600
 STALLED_SECONDS = 60
@@ -30,9 +29,6 @@ def read_queue() -> Gauges:
         gauges["notifier_paused", name] = 1
     for lane in pauses.paused_lanes().values_list("lane", flat=True):
         gauges["notifier_lane_paused", lane] = 1
-    for schedule in schedules.waiting():
-        if schedule.next_tick:
-            gauges[NEXT_TICK, schedule.name] = schedule.next_tick.timestamp()
     return gauges
 
 

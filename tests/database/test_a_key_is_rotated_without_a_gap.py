@@ -8,7 +8,8 @@ from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from accounts.notices import account, key_ends
+from accounts.notices import account
+from accounts.sites import key_ends
 from accounts.sites.keys import ApiKey
 from accounts.sites.site import Site
 from jobs.core.audit import AuditEntry
