@@ -13,6 +13,8 @@
 # make outages  a full disk, a relay denial, a quota and a wrong sender, each until it is over
 # make seed    believable jobs by the million, to try the operators' pages   make seed N=5000000
 # make admin-bench  how quick those pages are then                           make admin-bench > docs/admin-at-scale.md
+# make html    every page is valid HTML (html-validate, from npm)            make html ARGS=-x
+# make lighthouse   accessibility and performance of five pages (npm)        make lighthouse ARGS="--rounds 1"
 # make prune-bench  does a job wait while 1,000,000 old ones are pruned?      make prune-bench OLD=100000 RATE=50
 # make bench   ours and ten other queues, the same work in one run           make bench ROUNDS=3 JOBS=1000 ONLY=ours,huey
 #              (QUICK=1: one small round; with it or ONLY no document is written; N=100: sign-ins of benchmarks/sign_in.py)
@@ -34,7 +36,7 @@ export VENV
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo smoke chaos outage outages test test-fast test-world test-matrix coverage check screenshots lint-deploy format lock messages openapi seed bench bench-growth bench-ideas bench-lanes bench-api bench-tasks soak \
-	admin-bench prune-bench
+	admin-bench prune-bench html lighthouse
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -123,6 +125,14 @@ seed:
 admin-bench:
 	@$(BOOTSTRAP) requirements-dev.txt >&2
 	@$(PYTHON_IN) -m tests.support.admin_at_scale $(ARGS)
+
+html:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@VENV=$(VENV) scripts/test tests/processes/test_every_page_is_valid_html.py $(ARGS)
+
+lighthouse:
+	@$(BOOTSTRAP) requirements-dev.txt >&2
+	@$(PYTHON_IN) -m tests.support.lighthouse $(ARGS)
 
 BENCH = VENV=.venv-bench $(BOOTSTRAP) requirements-bench.txt && exec .venv-bench/bin/python -m
 

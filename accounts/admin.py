@@ -12,13 +12,15 @@ from allauth.socialaccount import admin as _registers  # noqa: F401  (before the
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import AdminPasswordChangeForm
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.text import format_lazy
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -55,12 +57,27 @@ class OperatorPasswordForm(AdminPasswordChangeForm):
     """An operator's new password for an account, which is emailed like one that the user sets."""
 
     user: User
+    usable_password_help_text: Any = (
+        format_lazy(  # Django's own has a list within a paragraph, and one sentence in English
+            '{} <strong id="id_unusable_warning">{}</strong>',
+            AdminUserCreationForm.usable_password_help_text,
+            _("If it is turned off, the present password of this account is lost."),
+        )
+    )
 
     @transaction.atomic
     def save(self, commit: bool = True) -> User:
         super().save(commit)
         record.password_changed(context.request, self.user)
         return self.user
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class OperatorGroupAdmin(GroupAdmin):
+    filter_horizontal = ()
 
 
 @admin.register(User)
@@ -71,7 +88,8 @@ class AccountAdmin(PeoplePages, OperatorPages, UserAdmin):
         (_("Preferences"), {"fields": ("language", "time_zone", "notify_sign_ins")}),
         (_("Dispute"), {"fields": ("suspended",)}),
     )
-    readonly_fields = (*UserAdmin.readonly_fields, "suspended")
+    readonly_fields = (*UserAdmin.readonly_fields, "suspended", "last_login", "date_joined")
+    filter_horizontal = ()  # lists that need no script; Django's have labels that screen readers cannot read
     actions = ("restore_rights",)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> User | None:

@@ -32,7 +32,8 @@ class AccountsConfig(AppConfig):
         from accounts.rights import effects
         from accounts.sign_in import disputes, outbox
         from accounts.sites import disputes as site_disputes
-        from accounts.sites import outcomes, site
+        from accounts.sites import key_ends, outcomes, site
+        from accounts.sites.keys import ApiKey
         from jobs.core.job_types import on_settled, register_pruner, register_sweep
 
         job_types.register_job_types()
@@ -43,6 +44,7 @@ class AccountsConfig(AppConfig):
         register_sweep(leaving.remind, leaving.unreminded)
         register_sweep(leaving.end_expired, leaving.expired)
         register_sweep(digest.enqueue_digests, digest.due)
+        register_sweep(key_ends.warn_sites, ApiKey.objects.ending)
         register_sweep(flow.sweep, flow.awake)
         flow.effects.update(effects.EFFECTS)
         register_sweep(providers.bring_back, providers.due)

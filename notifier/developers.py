@@ -8,8 +8,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accounts.factors import staff
-from accounts.sites.api_requests import DAYS_KEPT, MOST_SHOWN, ApiRequest
-from accounts.sites.keys import ApiKey
+from accounts.sites.admin import rotation
+from accounts.sites.api_calls import MOST_KEPT, MOST_SHOWN, ApiCall
+from accounts.sites.api_requests import DAYS_KEPT, ApiRequest
+from accounts.sites.keys import ApiKey, Purpose
 from jobs.admin.parts.filters import BIGGEST_ID
 from notifier.api.problems import KINDS
 from notifier.api.schemas import SignInNotification
@@ -25,6 +27,7 @@ def developers(request: HttpRequest) -> HttpResponse:
         "url": settings.SITE_URL.rstrip("/"),
         "fields": _fields(),
         "problems": [(name, status, title) for name, (status, title) in KINDS.items()],
+        "purposes": list(Purpose),
         "rate": settings.API_RATE,
         "per_hour": settings.SIGNIN_EMAILS_PER_HOUR,
         "per_address": settings.SIGNIN_EMAILS_PER_ADDRESS,
@@ -45,14 +48,28 @@ def _may_view_keys(request: HttpRequest) -> bool:
 
 
 def _requests(request: HttpRequest) -> dict[str, Any]:
-    """Return the keys to choose from, and the requests of the chosen one."""
-    chosen = request.GET.get("key", "")
-    known = chosen.isascii() and chosen.isdigit() and len(chosen) < 20 and int(chosen) <= BIGGEST_ID
-    key = ApiKey.objects.filter(pk=int(chosen)).first() if known else None
+    """Return the keys to choose from, and the chosen one with its requests."""
+    chosen, before = _number(request, "key"), _number(request, "before")
+    known = ApiKey.objects.select_related("site", "replaced_by")
+    key = None if chosen is None else known.filter(pk=chosen).first()
+    failed = request.GET.get("only") == "problems"
+    calls = ApiCall.objects.newest(key, failed=True if failed else None, before=before) if key else []
+    shown = calls[:MOST_SHOWN]
     return {
-        "keys": ApiKey.objects.select_related("site").order_by("site__slug", "-pk")[:MOST_KEYS],
+        "keys": known.order_by("site__slug", "-pk")[:MOST_KEYS],
         "key": key,
+        "may_rotate": key is not None and key.may_rotate and rotation.may_rotate(request, key),
+        "calls": shown,
+        "older": shown[-1].pk if len(calls) > len(shown) else None,
+        "only_problems": failed,
         "requests": ApiRequest.objects.newest(key) if key else [],
         "days": DAYS_KEPT,
-        "most": MOST_SHOWN,
+        "kept": MOST_KEPT,
     }
+
+
+def _number(request: HttpRequest, name: str) -> int | None:
+    """Return a parameter that is a key of a row; None for any other."""
+    text = request.GET.get(name, "")
+    valid = text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= BIGGEST_ID
+    return int(text) if valid else None

@@ -10,13 +10,15 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import ResolverMatch, resolve
 from django.utils import translation
+from structlog.contextvars import get_contextvars
 
-from accounts.sites import api_requests
+from accounts.sites import api_calls, api_requests
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -148,15 +150,20 @@ def _within(address: Address, networks: Iterable[Network]) -> bool:
 
 
 def note_api_request(get_response: View) -> View:
-    """Middleware: count each request with a valid API key, by its operation and result."""
+    """Middleware: count and note each request with a valid API key, by its operation and result."""
 
     def respond(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         key, match = getattr(request, "api_key", None), request.resolver_match
         if key is not None and match is not None:
             problem = getattr(response, "problem", "")
-            method = request.method or ""
-            api_requests.note(key, method=method, route=match.route, status=response.status_code, problem=problem)
+            call: dict[str, Any] = {
+                "method": request.method or "",
+                "route": match.route,
+                "status": response.status_code,
+            }
+            api_requests.note(key, **call, problem=problem)
+            api_calls.note(key, **call, problem=problem, request_id=get_contextvars().get("request_id", ""))
         return response
 
     return respond

@@ -344,8 +344,6 @@ STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 MAILBOX_DIR = VAR_DIR / "mailbox"  # where the local mail catcher stores emails
 STATICFILES_DIRS = [BASE_DIR / "static"]
-for package in filter(None, [find_spec("ninja")]):  # the files of /api/docs, without an app that workers would import
-    STATICFILES_DIRS += [Path(folder) / "static" for folder in package.submodule_search_locations or ()]
 
 READY_WAIT_SECONDS = 300  # /readyz fails when a due job has waited for longer
 

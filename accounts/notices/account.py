@@ -14,7 +14,9 @@ is ever stored. The texts are `templates/account/email/<kind>_{subject,message}.
     pending               the account is to be deleted, or the like: asked, cancelled, done (accounts/pending)
     events_off            to the support of another site: its event endpoint was turned off (accounts/events)
     changed_digest, dispute_alert_digest   several of these, when an hour had more than the limit (digest.py)
+    site_dispute_digest   several of these, after the tenth in an hour (site_disputes.py)
     sign_in_digest        alerts about sign-ins above the hourly limit (alert_digest.py)
+    key_ends              to the support of another site: an API key in use ends soon (accounts/sites)
 """
 
 import uuid
@@ -201,6 +203,10 @@ def _events_link(_person: User | None, payload: dict[str, Any]) -> str:
     return Brand.of_payload(payload).link_base + path_of("api:openapi-view")
 
 
+def _developers_link(_person: User | None, payload: dict[str, Any]) -> str:
+    return Brand.of_payload(payload).link_base + path_of("developers")
+
+
 LINKS = {
     "confirm_address": _confirm_link,
     "password_reset": _reset_link,
@@ -216,4 +222,6 @@ LINKS = {
     "dispute_alert": _admin_link,
     "dispute_alert_digest": _disputes_link,
     "site_dispute": _no_link,
+    "site_dispute_digest": _no_link,
+    "key_ends": _developers_link,
 }
