@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0014_people'),
+        ('accounts', '0015_fewer_plans'),
     ]
 
     operations = [
