@@ -117,7 +117,8 @@ countries:
 	@$(PYTHON_IN) scripts/countries.py $(TO) $(ADD)
 
 language:
-	@scripts/language $(ADD) $(TO)
+	@$(BOOTSTRAP) requirements-dev.txt
+	@$(PYTHON_IN) scripts/language.py $(TO) $(ADD)
 
 openapi:
 	@$(BOOTSTRAP) requirements.txt

@@ -19,7 +19,7 @@ NOT_COUNTRIES = {"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"}
 # CLDR's short forms, which Babel leaves out; in Mongolian the name that the state uses.
 PREFERRED = {
     "en": {"HK": "Hong Kong", "MM": "Myanmar", "MO": "Macao", "PS": "Palestine"},
-    "mn": {"HK": "Хонг Конг", "MN": "Монгол Улс", "MO": "Макао"},
+    "mn": {"CH": "Швейцарь", "HK": "Хонконг", "MN": "Монгол Улс", "MO": "Макао", "US": "АНУ"},
 }
 
 

@@ -63,15 +63,18 @@ def _unreadable() -> Iterator[tuple[str, str]]:
 
 
 def _make_all() -> Made:
-    return {(variant.name, language, brand.own): _make(variant, language, brand) for variant, language, brand in every_mail()}
+    mails = every_mail()
+    return {(variant.name, language, brand.own): _make(variant, language, brand) for variant, language, brand in mails}
 
 
 def _make(variant: Variant, language: str, brand: Brand) -> Mail | str:
     """Return the email; its fault as words when it cannot be made."""
     try:
         return variant.build(language, brand)
-    except Exception as broken:
-        return describe_fault(broken)
+    except rendering.Damaged as broken:
+        return str(broken)
+    except Exception as broken:  # its words may be shown: the values are invented
+        return " ".join(f"{type(broken).__name__}: {broken}".split())
 
 
 def _lost_links(original: Mail, made: Mail) -> list[str]:

@@ -113,7 +113,7 @@ def _advice(extra: Path | None, place: Path) -> str:
     if extra is None:
         return f"set LOCALE_DIR to a folder with {place}"
     if extra.with_suffix(".po").is_file():
-        return f"compile it with msgfmt -o {extra} {extra.with_suffix('.po')}"
+        return f"{extra.with_suffix('.po')} is not compiled: run make language"
     return f"there is no {extra}"
 
 
@@ -123,7 +123,7 @@ def _faults_of_catalogue(file: Path) -> Iterator[str]:
         with file.open("rb") as stream:
             catalogue = GNUTranslations(stream)
     except (OSError, ValueError, UnicodeError, EOFError) as wrong:
-        yield f"{file} is not a catalogue that can be read ({type(wrong).__name__}): compile it again with msgfmt"
+        yield f"{file} is not a catalogue that can be read ({type(wrong).__name__}): run make language"
         return
     if "plural-forms" not in catalogue.info():
-        yield f"{file} has no header Plural-Forms: start from `make language` (docs/languages.md)"
+        yield f"{file} has no header Plural-Forms: run make language"
