@@ -346,6 +346,9 @@ SIGN_IN_RATE_PER_ADDRESS = "100/5m"  # mobile networks put many users behind one
 LOCALE_PATHS = languages.locale_folders(LOCALE_DIR, BASE_DIR / "locale")
 LANGUAGES = languages.named(language_codes, LOCALE_PATHS)
 FORMAT_MODULE_PATH = ["notifier.formats"]
+# For languages of which Django has no formats: no American order, no "p.m.".
+DATETIME_FORMAT, DATE_FORMAT, TIME_FORMAT = "j F Y, H:i", "j F Y", "H:i"
+SHORT_DATETIME_FORMAT, SHORT_DATE_FORMAT = "Y-m-d H:i", "Y-m-d"
 
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"

@@ -9,6 +9,7 @@ Texts are added to a catalogue that exists already, and its translations are kep
 import sys
 from pathlib import Path
 
+from babel import Locale, UnknownLocaleError
 from babel.messages import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
@@ -43,10 +44,11 @@ def main(folder: Path, language: str) -> int:
     locale = locale_name(language)
     file = folder / locale / "LC_MESSAGES" / "django.po"
     try:
-        catalogue = _read(file, locale) if file.is_file() else Catalog(locale, project="notifier", fuzzy=False)
-    except ValueError:
+        Locale.parse(locale)
+    except (UnknownLocaleError, ValueError):
         print(f"CLDR does not know the language {language!r}")
         return 1
+    catalogue = _read(file, locale) if file.is_file() else Catalog(locale, project="notifier", fuzzy=False)
     catalogue.update(every_text(), no_fuzzy_matching=True)
     catalogue.fuzzy = False  # the header: a fuzzy one is not compiled
     file.parent.mkdir(parents=True, exist_ok=True)

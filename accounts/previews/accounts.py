@@ -74,7 +74,7 @@ def _summaries() -> Iterator[Variant]:
     yield _variant("sign_in_digest.several", Sites.ALL, events=SIGN_INS)
 
 
-def _variant(name: str, sites: Sites = Sites.OWN, **more: Any) -> Variant:
+def _variant(name: str, sites: Sites = Sites.OWN, /, **more: Any) -> Variant:
     return Variant(name.replace("_", "-"), partial(_build, name.partition(".")[0], more), sites)
 
 

@@ -51,7 +51,7 @@ def variants() -> Iterator[Variant]:
         yield _variant(f"sign-in.unusual.{name}", signals=signals)
 
 
-def _variant(name: str, sites: Sites = Sites.ALL, **changes: Any) -> Variant:
+def _variant(name: str, sites: Sites = Sites.ALL, /, **changes: Any) -> Variant:
     return Variant(name, partial(_build, changes), sites)
 
 

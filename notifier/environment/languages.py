@@ -6,6 +6,7 @@ Used by settings.py alone. A language needs a catalogue of this project's texts,
 
 import json
 import os
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from gettext import GNUTranslations
@@ -122,7 +123,7 @@ def _faults_of_catalogue(file: Path) -> Iterator[str]:
     try:
         with file.open("rb") as stream:
             catalogue = GNUTranslations(stream)
-    except (OSError, ValueError, UnicodeError, EOFError) as wrong:
+    except (OSError, ValueError, struct.error) as wrong:
         yield f"{file} is not a catalogue that can be read ({type(wrong).__name__}): run make language"
         return
     if "plural-forms" not in catalogue.info():

@@ -40,7 +40,7 @@ def test_an_email_has_the_texts_dates_and_countries_of_an_added_language():
     assert subject == "🔐 Жаңа құрылғыдан кіру - Yellow Books"
     assert "Сәлеметсіз бе, Бат-Эрдэнэ!" in text
     assert "3 қате құпиясөзден кейін" in text
-    assert "Уақыты: 19 желтоқсан 2025" in text
+    assert "Уақыты: 19 Желтоқсан 2025, 16:03 (" in text
     assert "Орны (шамамен): Моңғолия\n" in text
     assert '<html lang="kk" dir="ltr"' in html
 
