@@ -31,7 +31,7 @@ def zones() -> list[tuple[str, str]]:
 
 def languages() -> list[tuple[str, str]]:
     """Return the choices: the browser's language, then those of the site."""
-    return [("", _("The browser's language")), *language_choices()]
+    return [("", str(_("The browser's language"))), *language_choices()]
 
 
 class PreferencesForm(forms.ModelForm):

@@ -27,9 +27,7 @@ def names_of(language: str) -> dict[str, Any]:
     """Return the name of a language in itself, and the countries by their codes. Raise UnknownLocaleError."""
     locale = Locale.parse(language, sep="-")
     countries = {
-        code: name
-        for code, name in locale.territories.items()
-        if CODE.fullmatch(code) and code not in NOT_COUNTRIES
+        code: name for code, name in locale.territories.items() if CODE.fullmatch(code) and code not in NOT_COUNTRIES
     }
     name = locale.get_display_name(locale) or language
     return {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The generator of the catalogue of another language: every text of the site, without translations or with those it has.
+"""The generator of the catalogue of another language: every text of the site, with the translations that it has.
 
 usage: scripts/language.py FOLDER LANGUAGE    write and compile FOLDER/<locale>/LC_MESSAGES/django.po, "kk" or "pt-br"
 

@@ -114,13 +114,9 @@ def render_mail(payload: dict[str, Any], person: User | None, url: str) -> tuple
     values: dict[str, Any] = {
         "name": defang(plain_text(person.get_username(), 150)) if person else "",
         "url": url,
-        "events": [
-            _complete(event, person, language, payload["email"]) for event in payload.get("events", [payload])
-        ],
+        "events": [_complete(event, person, language, payload["email"]) for event in payload.get("events", [payload])],
     }
-    return rendering.render_account_content(
-        payload["kind"], language, {**payload, **values}, Brand.of_payload(payload)
-    )
+    return rendering.render_account_content(payload["kind"], language, {**payload, **values}, Brand.of_payload(payload))
 
 
 def _complete(event: dict[str, Any], person: User | None, language: str, address: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-
 from accounts.alerts.words import describe
 from accounts.links import dispute_links
 from accounts.mail import mime, rendering

@@ -16,7 +16,9 @@ from scripts import countries
 from tests.support.site import ROOT
 
 PLACES = ("accounts/locale", "jobs/locale", "locale", "notifier/locale")
-SHIPPED = sorted({file.parent.parent.name for place in PLACES for file in (ROOT / place).glob("*/LC_MESSAGES/django.po")})
+SHIPPED = sorted(
+    {file.parent.parent.name for place in PLACES for file in (ROOT / place).glob("*/LC_MESSAGES/django.po")}
+)
 CATALOGUES = [f"{place}/{locale}/LC_MESSAGES/django.po" for place in PLACES for locale in SHIPPED]
 each_catalogue = pytest.mark.parametrize("path", CATALOGUES)
 
@@ -62,7 +64,8 @@ def test_each_text_is_translated_with_every_plural_form(path):
 def test_a_text_that_is_not_complete_is_found(tmp_path, entry, fault):
     file = tmp_path / "mn" / "LC_MESSAGES" / "django.po"
     file.parent.mkdir(parents=True)
-    header = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n"Plural-Forms: nplurals=2; plural=(n != 1);\\n"\n\n'
+    lines = ("Content-Type: text/plain; charset=UTF-8", "Plural-Forms: nplurals=2; plural=(n != 1);")
+    header = 'msgid ""\nmsgstr ""\n' + "".join(f'"{line}\\n"\n' for line in lines) + "\n"
     file.write_text(header + entry)
     assert fault in faults(read(file))["a"]
 
@@ -72,7 +75,10 @@ def test_a_text_that_is_not_complete_is_found(tmp_path, entry, fault):
 def test_no_text_of_the_code_is_missing_in_a_catalogue(tmp_path):
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
     for name in listed.stdout.splitlines():
-        if re.match(r"(accounts|jobs|notifier|templates|locale)/|manage.py|Makefile|scripts/", name) and (ROOT / name).is_file():
+        if (
+            re.match(r"(accounts|jobs|notifier|templates|locale)/|manage.py|Makefile|scripts/", name)
+            and (ROOT / name).is_file()
+        ):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / ".venv").symlink_to((ROOT / ".venv").resolve())

@@ -37,7 +37,9 @@ def override(settings, tmp_path):
 
 def test_a_template_in_the_folder_changes_one_sentence(override):
     before = render_payload(PAYLOAD, "en")
-    override(ADVICE, "{% load i18n %}{% if language == 'en' %}Call 1800-1234 without delay.{% else %}1800-1234{% endif %}")
+    override(
+        ADVICE, "{% load i18n %}{% if language == 'en' %}Call 1800-1234 without delay.{% else %}1800-1234{% endif %}"
+    )
     with templates(Templates.USABLE):
         _subject, text, html = render_payload(PAYLOAD, "en")
         assert "1800-1234" in render_payload(PAYLOAD, "mn")[1]
@@ -48,7 +50,7 @@ def test_a_template_in_the_folder_changes_one_sentence(override):
 
 
 def test_a_template_in_the_folder_changes_the_look_of_every_email(override):
-    override(FRAME, '<html><body><h6>Yellow</h6>{% block body %}{% endblock %}</body></html>')
+    override(FRAME, "<html><body><h6>Yellow</h6>{% block body %}{% endblock %}</body></html>")
     for html in (render_payload(PAYLOAD, "mn")[2], account_email("password_reset", "en")[2]):
         assert "<h6>Yellow</h6>" in html
         assert "border-radius" not in html
