@@ -58,7 +58,7 @@ PORT = env.int("PORT", 8000, validate=check.is_port) or 8000
 WEB_WORKERS = env.int("WEB_WORKERS", 2, validate=check.at_least(1))
 SITE_URL = env.str("SITE_URL", demo(f"http://localhost:{PORT}"), validate=check.is_site_url)
 SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", demo("help@example.mn"), validate=check.is_address)
-language_codes: list[str] = [code.strip() for code in env.list("LANGUAGES", ["mn", "en"]) or []]
+language_codes = [code for word in env.str("LANGUAGES", "mn,en").split(",") if (code := word.strip())]
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", language_codes[0] if language_codes else "mn")
 SITE_NAMES: dict[str, str] = env.names("SITE_NAMES", "") or {}  # by language; SITE_NAME for the others
 LOCALE_DIR = env.str("LOCALE_DIR", "", validate=languages.is_folder_if_given)
