@@ -27,6 +27,8 @@
 # make screenshots  pictures of every page and email, as contact sheets in var/screenshots/     make screenshots ARGS="--only overview,emails"
 # make openapi   writes docs/openapi.json, the description of the HTTP API
 # make format, make messages   format the code; collect and compile the translations
+# make countries   the names of countries, from CLDR, for a language         make countries ADD=kk TO=/etc/notifier/locale
+# make language    an empty catalogue of a language, or what is new in it    make language ADD=kk TO=/etc/notifier/locale
 # make lock    pins the packages of pyproject.toml, for every Python         make lock UPGRADE=--upgrade
 
 VENV ?= .venv
@@ -35,7 +37,7 @@ BOOTSTRAP ?= scripts/bootstrap
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo smoke chaos outage outages test test-fast test-world test-matrix coverage check screenshots lint-deploy format lock messages openapi seed bench bench-growth bench-ideas bench-lanes bench-api bench-tasks soak \
+.PHONY: help run demo smoke chaos outage outages test test-fast test-world test-matrix coverage check screenshots lint-deploy format lock messages countries language openapi seed bench bench-growth bench-ideas bench-lanes bench-api bench-tasks soak \
 	admin-bench prune-bench html lighthouse
 
 help:
@@ -105,9 +107,22 @@ format:
 
 messages:
 	@$(BOOTSTRAP) requirements-dev.txt
-	@for app in jobs accounts notifier; do (cd $$app && DEBUG=1 ../$(PYTHON_IN) ../manage.py makemessages -l mn --no-location --no-obsolete); done
-	@DEBUG=1 $(PYTHON_IN) manage.py makemessages -l mn --no-location --no-obsolete -i '.venv*' -i node_modules -i jobs -i accounts -i notifier
-	@DEBUG=1 $(PYTHON_IN) manage.py compilemessages -l mn -i '.venv*' -i node_modules
+	@for app in jobs accounts notifier; do (cd $$app && DEBUG=1 ../$(PYTHON_IN) ../manage.py makemessages $(CATALOGUES) --no-location --no-obsolete); done
+	@DEBUG=1 $(PYTHON_IN) manage.py makemessages $(CATALOGUES) --no-location --no-obsolete -i '.venv*' -i node_modules -i jobs -i accounts -i notifier
+	@DEBUG=1 $(PYTHON_IN) manage.py compilemessages $(CATALOGUES) -i '.venv*' -i node_modules
+
+SHIPPED = mn # languages with catalogues here; the texts in the code are English
+CATALOGUES = $(addprefix -l ,$(SHIPPED))
+
+countries: ADD ?= en $(SHIPPED)
+countries: TO ?= locale
+countries:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@$(PYTHON_IN) scripts/countries.py $(TO) $(ADD)
+
+language:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@$(PYTHON_IN) scripts/language.py $(TO) $(ADD)
 
 screenshots:
 	@$(BOOTSTRAP) requirements-dev.txt

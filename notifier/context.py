@@ -7,9 +7,10 @@ from accounts.mail.brand import site_name
 
 
 def site_context(request: HttpRequest) -> dict[str, object]:
-    """Return the site's name in the active language, its support address, and the switches of pages."""
+    """Return the site's name, languages and support address, and whether DEBUG and GitHub sign-in are on."""
     return {
         "SITE_NAME": site_name(),
+        "LANGUAGES": settings.LANGUAGES,
         "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
         "DEBUG": settings.DEBUG,
         "queue_on_every_page": True,  # templates/admin/base_site.html holds the queue's warnings, styles and keys

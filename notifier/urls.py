@@ -6,6 +6,7 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from accounts.pages import front
+from accounts.previews import pages as previews
 from accounts.sign_in.ratelimit import limit_guesses
 from accounts.sites import views as sites
 from jobs.admin.pages import overview
@@ -28,6 +29,12 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
     path("admin/address/", admin.site.admin_view(pages.address), name="seen_address"),
+    path("admin/mails/", admin.site.admin_view(previews.index), name="mail_previews"),
+    path(
+        "admin/mails/<str:site>/<str:language>/<str:name>/<str:part>/",
+        admin.site.admin_view(previews.show),
+        name="mail_preview",
+    ),
     path("admin/login/", limit_guesses("username")(admin.site.login)),
     path("admin/password_change/", CHANGE_PASSWORD),
     path("admin/", admin.site.admin_view(overview.index)),

@@ -9,12 +9,6 @@ from django.conf import settings
 from django.utils.translation import get_language
 
 
-def site_name(language: str = "") -> str:
-    """Return the name of this site in a language; without one, in the active language."""
-    mongolian = (language or get_language() or settings.LANGUAGE_CODE) == "mn"
-    return str(settings.SITE_NAME_MN if mongolian else settings.SITE_NAME)
-
-
 @dataclass(frozen=True)
 class Brand:
     """What an email says about the site that it is sent for."""
@@ -40,7 +34,7 @@ class Brand:
     def of_this_site(cls) -> Self:
         """Return the brand of this site, from the settings."""
         return cls(
-            name=settings.SITE_NAME,
+            name=site_name(),
             url=settings.SITE_URL,
             secure_url=settings.SITE_URL,
             support=settings.SUPPORT_EMAIL,
@@ -63,6 +57,10 @@ class Brand:
         shown = name[: settings.MAX_FROM_NAME].rstrip().replace('"', "").replace("\\", "")
         return f'"{shown}" <{parseaddr(settings.DEFAULT_FROM_EMAIL)[1]}>'
 
+    def name_in(self, language: str) -> str:
+        """Return its name for an email in a language."""
+        return site_name(language) if self.own else self.name
+
     @property
     def sender_differs(self) -> bool:
         """Return whether its sender has another address than this site's."""
@@ -84,3 +82,8 @@ class Brand:
     def host(self) -> str:
         """Return the host of the site, as a user types it; "" when the site has named no URL."""
         return urlsplit(self.url).netloc
+
+
+def site_name(language: str | None = None) -> str:
+    """Return the name of this site in a language, by default the active one: SITE_NAMES, else SITE_NAME."""
+    return str(settings.SITE_NAMES.get(language or get_language() or "", settings.SITE_NAME))

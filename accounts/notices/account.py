@@ -81,7 +81,7 @@ def enqueue_as(
     source: the site that it is about; for another one `more` has its brand as `site`.
     """
     user_id = str(person.pk) if person else ""
-    language = (person and person.language) or translation.get_language() or settings.LANGUAGE_CODE
+    language = content.choose_language((person and person.language) or translation.get_language())
     payload = {"kind": kind, "email": address, "userId": user_id, "locale": language, **more}
     enqueue(job_type, payload, job_id=job_id, user_id=payload["userId"], source=source)
 
@@ -105,23 +105,20 @@ def build_mail(job_id: str, payload: dict[str, Any]) -> mime.Mail | None:
     url = LINKS[payload["kind"]](person, payload)
     if url is None:
         return None
-    to = deliverable(payload["email"])
+    to, language = deliverable(payload["email"]), content.choose_language(payload["locale"])
     kind = payload["kind"].replace("_", "-")
-    return mime.Mail(job_id, to, payload["locale"], *render_mail(payload, person, url), kind=kind, brand=brand)
+    return mime.Mail(job_id, to, language, *render_mail(payload, person, url), kind=kind, brand=brand)
 
 
 def render_mail(payload: dict[str, Any], person: User | None, url: str) -> tuple[str, str, str]:
     """Return subject, text and HTML in the language of the payload. url: the page behind the button."""
+    language = content.choose_language(payload["locale"])
     values: dict[str, Any] = {
         "name": defang(plain_text(person.get_username(), 150)) if person else "",
         "url": url,
-        "events": [
-            _complete(event, person, payload["locale"], payload["email"]) for event in payload.get("events", [payload])
-        ],
+        "events": [_complete(event, person, language, payload["email"]) for event in payload.get("events", [payload])],
     }
-    return rendering.render_account_content(
-        payload["kind"], payload["locale"], {**payload, **values}, Brand.of_payload(payload)
-    )
+    return rendering.render_account_content(payload["kind"], language, {**payload, **values}, Brand.of_payload(payload))
 
 
 def _complete(event: dict[str, Any], person: User | None, language: str, address: str) -> dict[str, Any]:

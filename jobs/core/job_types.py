@@ -54,7 +54,7 @@ class Presentation:
     name_keys: frozenset[str] = frozenset()
     """The payload's keys that hold a user's name; their values are masked."""
     preview: Callable[[JobLog, str], tuple[str, str, str]] | None = None
-    """Returns subject, text and HTML of a job's email in a language ("mn", "en"); the payload may be masked."""
+    """Returns subject, text and HTML of a job's email in a language of LANGUAGES; the payload may be masked."""
     suppressed: tuple[str | Promise, str | Promise] = ("", "")
     """The advice for a job that the precheck refused: what happened, and what to do."""
     user_page: Callable[[JobLog], str] | None = None

@@ -265,6 +265,21 @@ def test_djangos_own_pages_of_the_admin(page, site):
     examine(page, "signed out")
 
 
+def test_the_page_of_every_email(page, site):
+    site.manage("shell", "-v0", "-c", A_SITE)
+    complaints = listen(page)
+    page.goto("/accounts/login/")
+    sign_in(page, PASSWORD)
+    page.goto("/admin/mails/?site=example&language=en")
+    examine(page, "every email")
+    complaints.clear()  # axe's own attempts at styles in the frame
+    page.locator("li", has_text="sign-in.new-device.github").get_by_role("link", name="HTML").click()
+    page.frame_locator("iframe[name=mail]").get_by_role("heading", name="Sign-in from a new device").wait_for()
+    assert page.locator("ul.subjects").bounding_box()["height"] < 700, "the list scrolls, so the frame stays near"
+    assert page.url.endswith("/admin/mails/?site=example&language=en")
+    assert complaints == []
+
+
 def test_the_page_of_the_schedules(page, site):
     site.manage("shell", "-v0", "-c", SCHEDULES)
     complaints = listen(page)
