@@ -13,6 +13,7 @@ from notifier import pages
 from notifier.api.app import api
 from notifier.developers import developers
 from notifier.ops import health, metrics
+from notifier.ops.first_use import pages as first_use
 
 handler500 = "notifier.web.outage.error"
 CHANGE_PASSWORD = RedirectView.as_view(pattern_name="account_change_password")  # one form: limited, and emailed
@@ -26,6 +27,8 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
     path("admin/address/", admin.site.admin_view(pages.address), name="seen_address"),
+    path("admin/tables/", admin.site.admin_view(pages.tables), name="all_tables"),
+    path("admin/first-use/", admin.site.admin_view(first_use.test), name="first_use"),
     path("admin/login/", limit_guesses("username")(admin.site.login)),
     path("admin/password_change/", CHANGE_PASSWORD),
     path("admin/", admin.site.admin_view(overview.index)),
