@@ -1,4 +1,4 @@
-# make run     the site, its worker and a local mailbox, on this machine     PORT=8123 make run
+# make run     the site, its worker and a local mailbox, on this machine     PORT=8123 make run    (ARGS= shows each request)
 # make demo    new passwords for the demo accounts
 # make test    the whole suite                                               make test ARGS="-k mailbox"
 # make test-fast  the quick unit and database tests, in two minutes          make test-fast ARGS=-x
@@ -11,7 +11,8 @@
 # make chaos   everything is killed, cut off or full while emails are counted  make chaos MINUTES=20 KINDS=stop-postgres,failover
 # make outage  the mail server is stopped for two minutes, then started again
 # make outages  a full disk, a relay denial, a quota and a wrong sender, each until it is over
-# make seed    believable jobs by the million, to try the operators' pages   make seed N=5000000
+# make seed    believable jobs by the million, to try the operators' pages   make seed N=5000000 USERS=500000
+# make five-questions  clicks and seconds of five questions of an operator, and their pictures for docs/operators.md
 # make admin-bench  how quick those pages are then                           make admin-bench > docs/admin-at-scale.md
 # make html    every page is valid HTML (html-validate, from npm)            make html ARGS=-x
 # make lighthouse   accessibility and performance of five pages (npm)        make lighthouse ARGS="--rounds 1"
@@ -38,15 +39,16 @@ export VENV
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo smoke chaos outage outages test test-fast test-world test-matrix coverage check screenshots lint-deploy format lock messages countries language openapi seed bench bench-growth bench-ideas bench-lanes bench-api bench-tasks soak \
-	admin-bench prune-bench html lighthouse
+	admin-bench five-questions prune-bench html lighthouse
 
 help:
 	@sed -n 's/^# //p' Makefile
 
+run: ARGS ?= --quiet
 run:
 	@$(BOOTSTRAP) requirements.txt
 	@$(BOOTSTRAP) requirements-local.txt
-	@DEBUG=$${DEBUG-1} exec $(PYTHON_IN) manage.py run
+	@DEBUG=$${DEBUG-1} exec $(PYTHON_IN) manage.py run $(ARGS)
 
 demo:
 	@$(BOOTSTRAP) requirements.txt
@@ -135,7 +137,7 @@ openapi:
 seed:
 	@$(BOOTSTRAP) requirements.txt
 	@DEBUG=$${DEBUG-1} $(PYTHON_IN) manage.py migrate --verbosity 0
-	@DEBUG=$${DEBUG-1} $(PYTHON_IN) manage.py seed --jobs $${N:-100000}
+	@DEBUG=$${DEBUG-1} $(PYTHON_IN) manage.py seed --jobs $${N:-100000} --users $${USERS:-0}
 
 admin-bench:
 	@$(BOOTSTRAP) requirements-dev.txt >&2
@@ -148,6 +150,10 @@ html:
 lighthouse:
 	@$(BOOTSTRAP) requirements-dev.txt >&2
 	@$(PYTHON_IN) -m tests.support.lighthouse $(ARGS)
+
+five-questions:
+	@$(BOOTSTRAP) requirements-dev.txt >&2
+	@VENV=$(VENV) SCREENSHOTS=docs/images/operators scripts/test tests/browser/test_the_five_questions_of_an_operator.py -s $(ARGS)
 
 BENCH = VENV=.venv-bench $(BOOTSTRAP) requirements-bench.txt && exec .venv-bench/bin/python -m
 

@@ -14,6 +14,7 @@ from notifier import pages
 from notifier.api.app import api
 from notifier.developers import developers
 from notifier.ops import health, metrics
+from notifier.ops.first_use import pages as first_use
 
 admin.autodiscover()
 handler500 = "notifier.web.outage.error"
@@ -35,6 +36,8 @@ urlpatterns = [
         admin.site.admin_view(previews.show),
         name="mail_preview",
     ),
+    path("admin/tables/", admin.site.admin_view(pages.tables), name="all_tables"),
+    path("admin/first-use/", admin.site.admin_view(first_use.test), name="first_use"),
     path("admin/login/", limit_guesses("username")(admin.site.login)),
     path("admin/password_change/", CHANGE_PASSWORD),
     path("admin/", admin.site.admin_view(overview.index)),

@@ -115,6 +115,7 @@ class SignIn(Disputable):
         ordering = ["-at"]
         indexes = [
             models.Index(fields=["user", "-at"], name="signin_user_at"),
+            models.Index(fields=["-at"], name="signin_newest"),  # the operators' list
             models.Index(
                 fields=["site", "user_key", "-at"], name="signin_site_at", condition=models.Q(site__isnull=False)
             ),

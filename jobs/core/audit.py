@@ -36,6 +36,7 @@ class AuditEntry(models.Model):
         ERASE_USER = "erase_user", _("erased the user of a site")
         CANCEL_REQUEST = "cancel_request", _("cancelled a pending request")
         TEST_ALERT = "test_alert", _("sent a test alert")
+        CHECK = "check", _("tested a part of the installation")
 
     at = models.DateTimeField(_("at"), db_default=Now())
     who = models.CharField(_("who"), max_length=150)

@@ -7,6 +7,8 @@ from django import template
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from jobs.admin.panels import present
+from jobs.admin.parts import durations
 from jobs.cluster import clusters
 from jobs.core import job_types, pauses
 from jobs.core.pauses import JobTypeState, LaneState
@@ -17,7 +19,7 @@ register = template.Library()
 @register.inclusion_tag("admin/jobs/no_worker.html", takes_context=True)
 def warn_without_worker(context: template.Context) -> dict[str, Any]:
     """Show a warning unless a cluster sends heartbeats. Its link needs the permission to view clusters."""
-    return {"alive": clusters.alive().exists(), "perms": context.get("perms")}
+    return {"present": present.load(context["request"]), "perms": context.get("perms")}
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class ShownPause:
 @register.inclusion_tag("admin/jobs/pauses.html", takes_context=True)
 def show_pauses(context: template.Context) -> dict[str, Any]:
     """Show what operators paused, and when it ends. The pause of all email is one line."""
-    active = pauses.active_pauses()
+    active = present.load(context["request"]).pauses
     ends = {str(state): (state.paused_until, state.paused_by) for state in active}
     mail = job_types.mail_types()
     together = len({ends.get(name) for name in mail}) == 1 and mail[0] in ends

@@ -5,7 +5,7 @@ import accounts.user
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0014_people"),
+        ("accounts", "0016_rotation_and_calls"),
     ]
 
     operations = [
