@@ -11,6 +11,7 @@ from ninja.openapi.docs import Swagger
 from ninja.parser import Parser
 from pydantic_core import from_json
 
+from jobs import __version__
 from jobs.core import sql
 from notifier.api import dead_letters, event_endpoints, jobs, users
 from notifier.api.fields import field_errors
@@ -53,7 +54,7 @@ class DocumentationPage(Swagger):
 
 api = Api(
     title="Notifier",
-    version="1",
+    version=__version__,
     description="Emails users when someone signs in to their account.",
     urls_namespace="api",
     parser=StrictJson(),
