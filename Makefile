@@ -22,6 +22,9 @@
 # make bench-api     posts a second of one key, and two floors, as part of make bench     make bench-api ROUNDS=1 ONLY=ours
 # make soak    an hour at 60 % of the top rate: memory, bloat, latency       make soak MINUTES=60 RATE=600
 # make openapi   writes docs/openapi.json, the description of the HTTP API
+# make docs    the documentation site, in var/docs
+# make upgrade-test  a database of version 0.9.0 with jobs of every status is upgraded, on PostgreSQL and SQLite   make upgrade-test ENGINES=sqlite
+# make release   checks all that a release needs, then tags the version     make release DRY=1 ONLY=lock,packages
 # make format, make messages   format the code; collect and compile the translations
 # make lock    pins the packages of pyproject.toml, for every Python         make lock UPGRADE=--upgrade
 
@@ -32,7 +35,7 @@ export VENV
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo smoke chaos outage outages test test-fast test-world test-matrix coverage check lint-deploy format lock messages openapi seed bench bench-growth bench-ideas bench-lanes bench-api soak \
-	admin-bench prune-bench
+	admin-bench prune-bench docs upgrade-test release
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -107,7 +110,21 @@ messages:
 
 openapi:
 	@$(BOOTSTRAP) requirements.txt
-	@DEBUG=1 SITE_URL=https://localhost $(PYTHON_IN) manage.py export_openapi_schema --api notifier.api.app.api --indent 2 --output docs/openapi.json
+	@DEBUG=1 SITE_URL=https://localhost $(PYTHON_IN) scripts/openapi.py
+
+docs:
+	@VENV=.venv-docs $(BOOTSTRAP) requirements-docs.txt
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --clean
+	@echo "var/docs/index.html is the first page. To search in the pages: python3 -m http.server --directory var/docs"
+
+upgrade-test: ENGINES ?= postgresql sqlite
+upgrade-test:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@for engine in $(ENGINES); do $(PYTHON_IN) -m tests.upgrade --engine $$engine || exit 1; done
+
+release:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@$(PYTHON_IN) -m scripts.release
 
 seed:
 	@$(BOOTSTRAP) requirements.txt
@@ -154,6 +171,7 @@ lock:
 	@$(COMPILE) -c requirements-dev.txt --group otel -o requirements-otel.txt
 	@$(COMPILE) -c requirements-dev.txt --group sentry -o requirements-sentry.txt
 	@$(COMPILE) -c requirements-dev.txt pyproject.toml --extra sqs -o requirements-sqs.txt
+	@$(COMPILE) -c requirements-dev.txt --group docs -o requirements-docs.txt
 	@$(COMPILE) -c requirements-dev.txt pyproject.toml --group bench -o requirements-bench.txt
 	@scripts/dependencies.py
 
