@@ -62,7 +62,7 @@ def make_environment(folder: Path, engine: str, smtp: SmtpServer) -> dict[str, s
         "PORT": str(port),
         "SITE_URL": f"http://{HERE}:{port}",
         "EMAIL_PORT": str(smtp.port),
-        "JOB_BACKOFF_SECONDS": "600",  # the job that failed waits until the upgrade is over
+        "JOB_BACKOFF_SECONDS": "3600",  # the job that failed waits until the upgrade is over
         "EMAIL_TIMEOUT": "25",  # the job whose server is silent runs until its worker is killed
         "LANGUAGE_CODE": "en",
         "PYTHONUNBUFFERED": "1",
