@@ -27,6 +27,9 @@
 # make soak    an hour at 60 % of the top rate: memory, bloat, latency       make soak MINUTES=60 RATE=600
 # make screenshots  pictures of every page and email, as contact sheets in var/screenshots/     make screenshots ARGS="--only overview,emails"
 # make openapi   writes docs/openapi.json, the description of the HTTP API
+# make docs    the documentation site, in var/docs
+# make upgrade-test  a database of version 0.9.0 with jobs of every status is upgraded, on PostgreSQL and SQLite   make upgrade-test ENGINES=sqlite
+# make release   checks all that a release needs, then tags the version     make release DRY=1 ONLY=lock,packages
 # make format, make messages   format the code; collect and compile the translations
 # make countries   the names of countries, from CLDR, for a language         make countries ADD=kk TO=/etc/notifier/locale
 # make language    an empty catalogue of a language, or what is new in it    make language ADD=kk TO=/etc/notifier/locale
@@ -39,7 +42,7 @@ export VENV
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo smoke chaos outage outages test test-fast test-world test-matrix coverage check screenshots lint-deploy format lock messages countries language openapi seed bench bench-growth bench-ideas bench-lanes bench-api bench-tasks soak \
-	admin-bench five-questions prune-bench html lighthouse
+	admin-bench five-questions prune-bench html lighthouse docs upgrade-test release
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -132,7 +135,21 @@ screenshots:
 
 openapi:
 	@$(BOOTSTRAP) requirements.txt
-	@DEBUG=1 SITE_URL=https://localhost $(PYTHON_IN) manage.py export_openapi_schema --api notifier.api.app.api --indent 2 --output docs/openapi.json
+	@DEBUG=1 SITE_URL=https://localhost $(PYTHON_IN) scripts/openapi.py
+
+docs:
+	@VENV=.venv-docs $(BOOTSTRAP) requirements-docs.txt
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --clean
+	@echo "var/docs/index.html is the first page. To search in the pages: python3 -m http.server --directory var/docs"
+
+upgrade-test: ENGINES ?= postgresql sqlite
+upgrade-test:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@for engine in $(ENGINES); do $(PYTHON_IN) -m tests.upgrade --engine $$engine || exit 1; done
+
+release:
+	@$(BOOTSTRAP) requirements-dev.txt
+	@$(PYTHON_IN) -m scripts.release
 
 seed:
 	@$(BOOTSTRAP) requirements.txt
@@ -198,6 +215,7 @@ lock:
 	@$(COMPILE) -c requirements-dev.txt --group otel -o requirements-otel.txt
 	@$(COMPILE) -c requirements-dev.txt --group sentry -o requirements-sentry.txt
 	@$(COMPILE) -c requirements-dev.txt pyproject.toml --extra sqs -o requirements-sqs.txt
+	@$(COMPILE) -c requirements-dev.txt --group docs -o requirements-docs.txt
 	@$(COMPILE) -c requirements-dev.txt pyproject.toml --group bench -o requirements-bench.txt
 	@scripts/dependencies.py
 

@@ -12,6 +12,7 @@ from ninja.openapi.docs import DocsBase
 from ninja.parser import Parser
 from pydantic_core import from_json
 
+from jobs import __version__
 from jobs.core import sql
 from notifier.api import dead_letters, event_endpoints, jobs, users
 from notifier.api.fields import field_errors
@@ -56,7 +57,7 @@ class ReferencePage(DocsBase):
 
 api = Api(
     title="Notifier",
-    version="1",
+    version=__version__,
     description="Emails users when someone signs in to their account.",
     urls_namespace="api",
     parser=StrictJson(),
