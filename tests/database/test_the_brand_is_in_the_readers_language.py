@@ -36,6 +36,6 @@ def test_so_has_a_page_of_operators(language, path):
 
 
 def test_a_name_of_the_settings_is_that_of_both_languages_unless_there_are_two(settings):
-    settings.SITE_NAME, settings.SITE_NAME_MN = "Blue Pages", "Цэнхэр хуудас"
+    settings.SITE_NAME, settings.SITE_NAMES = "Blue Pages", {"mn": "Цэнхэр хуудас"}
     for language, name in (("en", "Blue Pages"), ("mn", "Цэнхэр хуудас")):
         assert name in named(Client(headers={"accept-language": language}).get("/"), language)[0]
