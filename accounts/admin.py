@@ -6,7 +6,6 @@ from typing import Any
 
 from allauth.account import admin as _addresses  # noqa: F401  (before it is taken out again)
 from allauth.account.models import EmailAddress
-from allauth.core import context
 from allauth.mfa import admin as _factors  # noqa: F401  (before it is taken out again)
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount import admin as _registers  # noqa: F401  (before they are taken out again)
@@ -14,14 +13,12 @@ from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.text import format_lazy
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -34,6 +31,7 @@ from accounts.people.pages import PeoplePages
 from accounts.people.person import with_jobs
 from accounts.people.search import LONGEST, find_accounts
 from accounts.rights.admin import OperatorPages, is_superior
+from accounts.rights.forms import OperatorPasswordForm
 from accounts.sign_in import closing, sessions
 from accounts.sign_in.event import NoticeStatus, SignIn
 from accounts.sites.admin import keys as _keys  # noqa: F401  (registers its pages)
@@ -60,25 +58,6 @@ WHOLE = _(
     "the whole user name, first name, last name, full name, email address or number; of sign-ins also an IP address"
 )
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
-
-
-class OperatorPasswordForm(AdminPasswordChangeForm):
-    """An operator's new password for an account, which is emailed like one that the user sets."""
-
-    user: User
-    usable_password_help_text: Any = (
-        format_lazy(  # Django's own has a list within a paragraph, and one sentence in English
-            '{} <strong id="id_unusable_warning">{}</strong>',
-            AdminUserCreationForm.usable_password_help_text,
-            _("If it is turned off, the present password of this account is lost."),
-        )
-    )
-
-    @transaction.atomic
-    def save(self, commit: bool = True) -> User:
-        super().save(commit)
-        record.password_changed(context.request, self.user)
-        return self.user
 
 
 admin.site.unregister(Group)

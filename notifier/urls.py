@@ -12,7 +12,7 @@ from accounts.sites import views as sites
 from jobs.admin.pages import overview
 from notifier import pages
 from notifier.api.app import api
-from notifier.developers import developers
+from notifier.developers.pages import developers
 from notifier.ops import health, metrics
 from notifier.ops.first_use import pages as first_use
 

@@ -43,6 +43,9 @@ def variants() -> Iterator[Variant]:
     yield _variant("dispute_alert_digest", events=[DISPUTED, {**DISPUTED, "device": ""}])
     yield _variant("site_dispute.device", Sites.OTHERS, events=[DISPUTED])
     yield _variant("site_dispute.no-device", Sites.OTHERS, events=[{**DISPUTED, "device": ""}])
+    yield _variant("site_dispute_digest", Sites.OTHERS, events=[DISPUTED, {**DISPUTED, "device": ""}])
+    yield _variant("key_ends.rotated", Sites.OTHERS, at=AT, key="nk_31907124_…", newKey="nk_58120559_…")
+    yield _variant("key_ends.not-rotated", Sites.OTHERS, at=AT, key="nk_31907124_…", newKey="")
     yield _variant("events_off", Sites.OTHERS, receiver="shop.example")
     yield from _alerts()
 
@@ -87,7 +90,7 @@ def _build(kind: str, more: dict[str, Any], language: str, brand: Brand) -> Mail
 
 def _url(kind: str, brand: Brand) -> str:
     """Return a link of the form that the email has; its token belongs to no event."""
-    if kind == "site_dispute":
+    if kind in ("site_dispute", "site_dispute_digest"):
         return ""
     return dispute_links.dispute_link(HARMLESS["signInId"], READER, brand.link_base)
 

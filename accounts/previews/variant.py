@@ -46,7 +46,7 @@ def example_brand() -> Brand:
         secure_url="https://shop.example/security",
         support="help@shop.example",
         sender=Brand.default_sender("Example Shop"),
-        colour="#0b6e4f",
+        colour="#0055aa",
     )
 
 

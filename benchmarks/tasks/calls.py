@@ -14,13 +14,14 @@ BEGAN, ENDED = "b", "e"
 
 
 @functools.cache
-def _descriptor() -> int:
+def descriptor() -> int:
+    """Return the file of the calls, opened once in a process."""
     return os.open(os.environ["BENCH_CALLS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 
 def note(mark: str, number: int) -> None:
     """Append a line. One write is atomic in a file that is opened for appending."""
-    os.write(_descriptor(), b"%s %d %.6f\n" % (mark.encode(), number, time.monotonic()))
+    os.write(descriptor(), b"%s %d %.6f\n" % (mark.encode(), number, time.monotonic()))
 
 
 @dataclass(frozen=True)

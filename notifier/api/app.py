@@ -18,7 +18,7 @@ from notifier.api import dead_letters, event_endpoints, jobs, users
 from notifier.api.fields import field_errors
 from notifier.api.openapi import complete
 from notifier.api.problems import Problem, database_away_response
-from notifier.api.reference import load_groups
+from notifier.developers.reference import load_groups
 
 
 class StrictJson(Parser):

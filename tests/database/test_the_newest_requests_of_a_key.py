@@ -111,7 +111,7 @@ def test_they_are_deleted_after_seven_days():
 
 
 def test_staff_see_them_and_the_problems_alone_and_older_ones(monkeypatch):
-    monkeypatch.setattr("notifier.developers.MOST_SHOWN", 2)
+    monkeypatch.setattr("notifier.developers.pages.MOST_SHOWN", 2)
     monkeypatch.setattr(api_calls, "MOST_SHOWN", 2)
     key, client = a_key(), signed_in("accounts.view_apikey")
     for call in (FAILED, CALL, CALL):

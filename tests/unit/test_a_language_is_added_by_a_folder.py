@@ -46,7 +46,8 @@ def test_an_email_has_the_texts_dates_and_countries_of_an_added_language():
 
 
 @pytest.mark.usefixtures("kazakh")
-def test_a_text_that_the_catalogue_lacks_is_in_the_language_of_the_site():
+def test_a_text_that_the_catalogue_lacks_is_in_the_language_of_the_site(settings):
+    settings.SITE_NAMES = {}
     assert "«Yellow Books» дахь таны бүртгэлд нэвтэрсэн" in render_payload(PAYLOAD, "kk")[1]
     assert account_email("confirm_address", "kk")[0] == account_email("confirm_address", "mn")[0]
 

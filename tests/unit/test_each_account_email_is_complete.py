@@ -12,7 +12,7 @@ from tests.unit.test_the_mail_says_what_happened import Visible
 
 NAMES = {
     *("Yellow", "Books", "Example", "Shop", "ID", "Chrome", "Windows", "GitHub", "Google", "Settings", "Sessions"),
-    *("Applications", "UTC", "IP", "API", "passkey", "saraa", "s", "shop", "example", "testserver"),
+    *("Applications", "UTC", "IP", "API", "passkey", "saraa", "s", "shop", "example", "testserver", "nk"),
 }
 MAILS = [(site, variant.name) for site, brand in brands().items() for variant in variants_of(brand)]
 each_language = pytest.mark.parametrize("language", ["mn", "en"])
@@ -32,7 +32,7 @@ def test_the_frame_is_that_of_every_email_and_safe_in_classic_outlook(site, name
     assert mail.subject.endswith(f" - {brands()[site].name_in(language)}")
     assert re.findall("<div([^>]*)>", html)[0] == ' role="main"'
     assert html.count("<div") == 2, "the preview line is the only other one: the layout is made of tables"
-    colours = PALETTES[True]["light"]
+    colours = PALETTES[brands()[site].own]["light"]
     assert re.findall('bgcolor="(#[0-9a-f]+)"', html)[:3] == [colours["page"], colours["page"], colours["card"]]
     assert '<!--[if mso]><table role="presentation" width="600"' in html
     links = re.findall("<a [^>]*>", html)

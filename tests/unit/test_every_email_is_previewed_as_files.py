@@ -35,7 +35,7 @@ def test_the_eml_file_is_the_message_that_would_be_sent(tmp_path):
     place = tmp_path / "own" / "mn" / "sign-in.new-device.password"
     message = email.message_from_bytes(place.with_name(f"{place.name}.eml").read_bytes(), policy=default)
     parts = {suffix: place.with_name(f"{place.name}.{suffix}").read_text() for suffix in ("txt", "html")}
-    assert message["Subject"] == "🔐 Шинэ төхөөрөмжөөс таны бүртгэлд нэвтэрлээ - Yellow Books"
+    assert message["Subject"] == "🔐 Шинэ төхөөрөмжөөс таны бүртгэлд нэвтэрлээ - Шар хуудас"
     assert message["Content-Language"] == "mn"
     for kind, suffix in (("plain", "txt"), ("html", "html")):
         body = message.get_body((kind,)).get_content().replace("\r\n", "\n")

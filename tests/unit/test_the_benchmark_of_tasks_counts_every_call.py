@@ -12,9 +12,9 @@ from benchmarks.tasks.contenders import ALL
 @pytest.fixture
 def noted(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_CALLS", str(tmp_path / "calls"))
-    calls._descriptor.cache_clear()
+    calls.descriptor.cache_clear()
     yield tmp_path / "calls"
-    calls._descriptor.cache_clear()
+    calls.descriptor.cache_clear()
 
 
 def test_calls_are_counted_by_mark_and_number(noted):

@@ -8,8 +8,7 @@ from django.utils import translation
 
 from accounts.mail.rendering import render_account_content, render_payload
 from accounts.notices.account import LINKS
-from accounts.sites import colours
-from jobs.design import PALETTES
+from jobs.design import PALETTES, accent_styles, text_on
 from jobs.templatetags import job_dates
 from tests.support.mail import EVENT, PAYLOAD, account_email
 
@@ -51,9 +50,9 @@ def test_an_email_of_another_site_has_no_colour_of_ours(kind, colour):
 
 
 def test_the_words_on_an_accent_colour_are_those_of_a_page_of_another_site():
-    assert colours.text_on("#0055aa") == PALETTES[False]["light"]["main_text"] == "#ffffff"
-    assert colours.text_on("#ffdd00") == PALETTES[False]["light"]["text"]
-    assert colours.styles("#0055aa").startswith(".branded {")
+    assert text_on("#0055aa") == PALETTES[False]["light"]["main_text"] == "#ffffff"
+    assert text_on("#ffdd00") == PALETTES[False]["light"]["text"]
+    assert accent_styles("#0055aa").startswith(".branded {")
 
 
 @pytest.mark.parametrize(
