@@ -43,8 +43,6 @@ SUBJECTS: dict[str, Any] = {  # by the kind of an email about an account
     "sign_in_digest": gettext_lazy("Several unusual sign-ins to your account"),
     "dispute_alert": gettext_lazy("A user pressed “This wasn't me”"),
     "dispute_alert_digest": gettext_lazy("Users pressed “This wasn't me” several times"),
-    "key_ends": gettext_lazy("Your API key ends soon"),
-    "site_dispute_digest": gettext_lazy("Users pressed “This wasn't me” several times"),
 }
 NOT_DELIVERED: dict[str, Any] = {  # by the reason of a dead letter
     Reason.PERMANENT: gettext_lazy("could not be delivered, because the mail server of the address refused it"),
