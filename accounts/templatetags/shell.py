@@ -9,8 +9,6 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from jobs.admin.panels import present
-
 register = template.Library()
 
 
@@ -69,6 +67,8 @@ def tables_link(request: HttpRequest) -> Link:
 @register.inclusion_tag("admin/accounts/health.html", takes_context=True)
 def health(context: template.Context) -> dict[str, Any]:
     """Return the first thing that is wrong, with the page of its cause, or that nothing is."""
+    from jobs.admin.panels import present  # a worker loads every library of tags, and no page
+
     now = present.load(context["request"])
     if not now.alive:
         tone, label = ("soon", _("No worker yet")) if now.fresh else ("bad", _("No worker"))

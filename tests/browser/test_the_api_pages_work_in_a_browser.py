@@ -29,7 +29,7 @@ def test_a_notice_is_sent_from_the_page(site, page):
     page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda sent: elsewhere.append(sent.url) if not sent.url.startswith(site.url) else None)
-    token = site.manage("create_api_key", "shop", "--scope", "enqueue").split()[-1]
+    token = site.manage("create_api_key", "shop", "--for", "send").split()[-1]
     answer = page.goto(f"{site.url}/api/docs")
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     expect(page.locator("section.operation")).to_have_count(19)

@@ -58,7 +58,7 @@ def name_in_payload() -> Combinable:
     """Return the expression of the name that a job's own data has of its user; "" without one."""
     keys = sorted({key for kind in job_types.all_types() for key in kind.presentation.name_keys})
     names = [Left(KeyTextTransform(key, "payload"), NAME_LENGTH) for key in keys]
-    return Coalesce(*names, Value(""), output_field=CharField())
+    return Coalesce(*names, Value(""), Value(""), output_field=CharField())
 
 
 def mask_name(name: str) -> str:
