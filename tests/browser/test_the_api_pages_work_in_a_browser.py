@@ -41,12 +41,13 @@ def test_a_notice_is_sent_from_the_page(site, page):
     read.locator("[name=jobId]").fill("shop-signin-7f3a")
     read.locator("form button").click()
     expect(read.get_by_role("status")).to_contain_text("enqueued")
+    assert site.sql("SELECT count(*) FROM job_logs WHERE source = 'shop'") == [(1,)]
+    assert complaints == []
     listed = operation(page, "listJobs")
     listed.locator("[name=limit]").fill("0")
     listed.locator("form button").click()
     expect(listed.get_by_role("status")).to_contain_text("invalid-fields")
-    assert site.sql("SELECT count(*) FROM job_logs WHERE source = 'shop'") == [(1,)]
-    assert (complaints, elsewhere) == ([], [])
+    assert elsewhere == []
 
 
 def test_a_signed_in_operator_needs_no_key_in_the_page(site, page):
