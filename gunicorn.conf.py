@@ -71,14 +71,14 @@ def child_exit(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """End the workers that this one replaces; start a thread that writes the counts for /metrics and the callers."""
-    from accounts.sites import api_requests
+    from accounts.sites import api_calls, api_requests
     from jobs.core import counters
     from notifier.ops import alerting
 
     for pid in replaced[worker.age % worker.cfg.workers :: worker.cfg.workers]:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-    writers = (stop_writing, api_requests.write_noted)
+    writers = (stop_writing, api_requests.write_noted, api_calls.write_noted)
     worker.counter_writer = threading.Thread(target=counters.keep_writing, args=writers, daemon=True)
     worker.counter_writer.start()
     alerting.start_in_web_process(stop_writing)

@@ -124,7 +124,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         """Return the page that follows a change of password."""
-        return reverse("preferences")
+        return reverse("security")
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):

@@ -1,19 +1,19 @@
 """Users and their sign-ins in the Django admin; sign-ins are read-only."""
 
+import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
 from allauth.account import admin as _addresses  # noqa: F401  (before it is taken out again)
 from allauth.account.models import EmailAddress
-from allauth.core import context
 from allauth.mfa import admin as _factors  # noqa: F401  (before it is taken out again)
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount import admin as _registers  # noqa: F401  (before they are taken out again)
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import AdminPasswordChangeForm
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -26,15 +26,19 @@ from accounts import credentials, privacy
 from accounts.changes import record
 from accounts.events import admin as _events  # noqa: F401  (registers its pages)
 from accounts.mail import dates, user_agents
+from accounts.overview.registration import register_panels
 from accounts.people.pages import PeoplePages
 from accounts.people.person import with_jobs
+from accounts.people.search import LONGEST, find_accounts
 from accounts.rights.admin import OperatorPages, is_superior
+from accounts.rights.forms import OperatorPasswordForm
 from accounts.sign_in import closing, sessions
 from accounts.sign_in.event import NoticeStatus, SignIn
 from accounts.sites.admin import keys as _keys  # noqa: F401  (registers its pages)
 from accounts.sites.admin import sites as _sites  # noqa: F401  (registers its pages)
 from accounts.suppression import admin as _suppression  # noqa: F401  (registers its pages)
 from accounts.user import User
+from jobs.admin.parts.capped import CappedPaginator
 from jobs.admin.parts.readonly import ReadOnlyAdmin
 from jobs.core import audit
 from jobs.core.job import JobLog
@@ -48,19 +52,20 @@ admin.site.unregister(SocialAccount)
 # Its page shows secrets, and would change factors without an entry in the audit log.
 admin.site.unregister(Authenticator)
 
+register_panels()
+
+WHOLE = _(
+    "the whole user name, first name, last name, full name, email address or number; of sign-ins also an IP address"
+)
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
-class OperatorPasswordForm(AdminPasswordChangeForm):
-    """An operator's new password for an account, which is emailed like one that the user sets."""
+admin.site.unregister(Group)
 
-    user: User
 
-    @transaction.atomic
-    def save(self, commit: bool = True) -> User:
-        super().save(commit)
-        record.password_changed(context.request, self.user)
-        return self.user
+@admin.register(Group)
+class OperatorGroupAdmin(GroupAdmin):
+    filter_horizontal = ()
 
 
 @admin.register(User)
@@ -71,8 +76,18 @@ class AccountAdmin(PeoplePages, OperatorPages, UserAdmin):
         (_("Preferences"), {"fields": ("language", "time_zone", "notify_sign_ins")}),
         (_("Dispute"), {"fields": ("suspended",)}),
     )
-    readonly_fields = (*UserAdmin.readonly_fields, "suspended")
+    readonly_fields = (*UserAdmin.readonly_fields, "suspended", "last_login", "date_joined")
+    filter_horizontal = ()  # lists that need no script; Django's have labels that screen readers cannot read
     actions = ("restore_rights",)
+    search_help_text = WHOLE
+    paginator = CappedPaginator
+    show_full_result_count = False
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[User], search_term: str
+    ) -> tuple[QuerySet[User], bool]:
+        """Find accounts as the search of the bar does: by the whole, so that an index answers."""
+        return _narrow(queryset, search_term, "pk__in"), False
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> User | None:
         """Return the account of the page; of a POST locked, so that a dispute meanwhile is not overwritten."""
@@ -168,6 +183,22 @@ class SocialAccountAdmin(ReadOnlyAdmin):
     search_fields = ("uid", "user__username")
 
 
+def _is_ip(term: str) -> bool:
+    try:
+        ipaddress.ip_address(term)
+    except ValueError:
+        return False
+    return True
+
+
+def _narrow(queryset: QuerySet[Any], term: str, lookup: str) -> QuerySet[Any]:
+    """Return those of the accounts that a term finds; all for an empty one."""
+    sought = term.replace("\x00", "").strip()[:LONGEST]
+    if not sought:
+        return queryset
+    return queryset.filter(**{lookup: [person.user_id for person in find_accounts(sought)]})
+
+
 def _other_sites(request: HttpRequest) -> bool:
     return request.POST.get("other_sites") == "on"
 
@@ -180,9 +211,22 @@ class SignInAdmin(admin.ModelAdmin):
     list_filter = ["method", "new_device", "notice", ("disputed_at", admin.EmptyFieldListFilter)]
     list_select_related = ["user", "site"]
     search_fields = ["user__username", "user__email", "user_key", "ip"]
-    search_help_text = _("user name, email address, user of a site or IP address")
+    search_help_text = WHOLE
     ordering = ["-at"]
+    paginator = CappedPaginator
     show_full_result_count = False
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[SignIn], search_term: str
+    ) -> tuple[QuerySet[SignIn], bool]:
+        """Find the sign-ins of an account, of a user of another site, or from an IP address, each by the whole."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if _is_ip(term):
+            return queryset.filter(ip=term), False
+        of_sites = queryset.filter(site__isnull=False, user_key=term)
+        return (of_sites if of_sites.exists() else _narrow(queryset, term, "user__in")), False
 
     @admin.display(description=_("at"), ordering="at")
     def when(self, sign_in: SignIn) -> str:

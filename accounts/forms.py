@@ -11,7 +11,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from accounts.mail.sanitize import plain_text
-from accounts.user import LANGUAGES, User
+from accounts.user import User, language_choices
 
 NEARBY = ["Asia/Ulaanbaatar", "Asia/Hovd"]  # at the head of the list
 
@@ -29,15 +29,18 @@ def zones() -> list[tuple[str, str]]:
     return [("", site), *zones_by_name()]
 
 
+def languages() -> list[tuple[str, str]]:
+    """Return the choices: the browser's language, then those of the site."""
+    return [("", str(_("The browser's language"))), *language_choices()]
+
+
 class PreferencesForm(forms.ModelForm):
     """Name, language, time zone, and whether the user is notified of every sign-in.
 
     A sign-in from a new device is always notified.
     """
 
-    language = forms.ChoiceField(
-        label=_("Language of pages and emails"), required=False, choices=[("", _("The browser's language")), *LANGUAGES]
-    )
+    language = forms.ChoiceField(label=_("Language of pages and emails"), required=False, choices=languages)
     time_zone = forms.ChoiceField(label=_("Time zone"), required=False, choices=zones)
     notify_sign_ins = forms.BooleanField(
         label=_("Email me about every sign-in"),

@@ -8,6 +8,7 @@ from accounts.pending.request import PendingRequest
 from accounts.sign_in.event import AccountChange, SignIn
 from accounts.sign_in.known_devices import Device
 from accounts.sign_in.sessions import Session
+from accounts.sites.api_calls import ApiCall
 from accounts.sites.api_requests import ApiRequest
 from accounts.sites.keys import ApiKey
 from accounts.sites.site import Site
@@ -17,6 +18,7 @@ from accounts.user import User
 
 __all__ = [
     "AccountChange",
+    "ApiCall",
     "ApiKey",
     "ApiRequest",
     "Credential",

@@ -18,6 +18,7 @@ from accounts.sign_in.event import AccountChange, NoticeStatus, SignIn
 from accounts.sign_in.known_devices import Device
 from accounts.sign_in.sessions import Session
 from accounts.sites import api_requests
+from accounts.sites.api_calls import ApiCall
 from accounts.sites.api_requests import ApiRequest
 from accounts.suppression import own_address
 from accounts.suppression.entries import SuppressedAddress
@@ -46,8 +47,8 @@ def prune(dry_run: bool) -> dict[str, int]:
     With `dry_run` only count them.
 
     Sign-ins and devices are deleted after RETENTION_DAYS_SIGN_INS, sessions when they expire, deliveries of events
-    after RETENTION_DAYS_PAYLOAD, and suppressed addresses that long after they stopped suppressing. Counts of API
-    requests are deleted after seven days.
+    after RETENTION_DAYS_PAYLOAD, and suppressed addresses that long after they stopped suppressing. API requests
+    and their counts are deleted after seven days.
     """
     before = retention.days_ago(settings.RETENTION_DAYS_SIGN_INS)
     over = retention.days_ago(settings.RETENTION_DAYS_PAYLOAD)
@@ -72,6 +73,7 @@ def prune(dry_run: bool) -> dict[str, int]:
         "counts of API requests deleted": ApiRequest.objects.filter(
             minute__lt=retention.days_ago(api_requests.DAYS_KEPT)
         ),
+        "API requests deleted": ApiCall.objects.filter(at__lt=retention.days_ago(api_requests.DAYS_KEPT)),
     }
     return {name: rows.count() if dry_run else _delete(rows) for name, rows in old.items()}
 

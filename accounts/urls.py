@@ -8,6 +8,9 @@ from accounts import views
 from accounts.changes import views as changes
 from accounts.changes.fresh import ask_before, ask_first
 from accounts.credentials import has_factor
+from accounts.pages.notices import notices
+from accounts.pages.security import security
+from accounts.secrecy import fernet  # noqa: F401  (before the first request)
 from accounts.sign_in.ratelimit import limit_guesses, limit_requests
 from accounts.sites import views as sites
 
@@ -41,6 +44,8 @@ urlpatterns = [
     path("check/", changes.check_user, name="check_user"),
     path("check/github/", changes.check_with_github, name="check_with_github"),
     path("devices/<int:device>/forget/", views.forget_device, name="forget_device"),
+    path("security/", security, name="security"),
+    path("notices/", notices, name="notices"),
     path("preferences/", views.preferences, name="preferences"),
     path("notices/off/<str:token>/", sites.unsubscribe, name="unsubscribe_site"),
     path("not-me/<str:token>/", views.dispute, name="dispute"),

@@ -2,6 +2,7 @@
 
 import re
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Upper
@@ -10,7 +11,11 @@ from django.utils.crypto import get_random_string
 from django.utils.translation import gettext_lazy as _
 
 RANDOM_NAME = re.compile("user-[a-z0-9]{12}")
-LANGUAGES = [("mn", "Монгол"), ("en", "English")]
+
+
+def language_choices() -> list[tuple[str, str]]:
+    """Return the languages of the site, each with its name in itself."""
+    return list(settings.LANGUAGES)
 
 
 class User(AbstractUser):
@@ -19,7 +24,7 @@ class User(AbstractUser):
     An empty language or time zone means that the user has not chosen one.
     """
 
-    language = models.CharField(_("language"), max_length=8, blank=True, choices=LANGUAGES)
+    language = models.CharField(_("language"), max_length=8, blank=True, choices=language_choices)
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
     notify_sign_ins = models.BooleanField(
         _("email about every sign-in"), default=True, help_text=_("Sign-ins from a new device are always reported.")

@@ -1,4 +1,4 @@
-"""The users' pages: activity, preferences, dispute; allauth has those for signing in."""
+"""The users' pages that act: activity, sessions, addresses, preferences, dispute; allauth has those for signing in."""
 
 import structlog
 from allauth.account import views as allauth
@@ -18,7 +18,7 @@ from accounts import credentials
 from accounts.changes import fresh, recovery
 from accounts.changes.record import profile_changed
 from accounts.forms import PreferencesForm
-from accounts.mail import dates
+from accounts.mail import dates, user_agents
 from accounts.middleware import remember_language
 from accounts.sign_in import activity as activity_page
 from accounts.sign_in import disputes, known_devices, sessions
@@ -32,23 +32,16 @@ log = structlog.get_logger("accounts")
 
 
 @require_safe
-def home(request: HttpRequest) -> HttpResponse:
-    """Show the front page."""
-    return render(request, "home.html")
-
-
-@require_safe
 @never_cache
 @login_required
 def activity(request: HttpRequest) -> HttpResponse:
-    """Show the user's sign-ins of the last 90 days and their known devices."""
+    """Show the user's sign-ins of the last 90 days."""
     user = signed_in_user(request)
     current = request.session.get(sessions.SESSION_SIGN_IN, "")
     page, groups = activity_page.load_page(user, request.GET.get("page", ""), current)
     context = {
         "page": page,
         "groups": groups,
-        "devices": known_devices.list_devices(user),
         **dates.zone_context(user.time_zone),
     }
     return render(request, "accounts/activity.html", context)
@@ -61,10 +54,13 @@ def end_session(request: HttpRequest, sign_in: str) -> HttpResponse:
     one = get_object_or_404(SignIn, pk=sign_in, user=signed_in_user(request))
     if str(one.pk) == request.session.get(sessions.SESSION_SIGN_IN):
         logout(request)
+        messages.success(request, _("You have signed out."))
         return redirect("account_login")
-    sessions.end_sessions(user_id=one.user_id, sign_in=one.pk)
-    messages.success(request, _("The session has ended."))
-    return redirect("activity")
+    if sessions.end_sessions(user_id=one.user_id, sign_in=one.pk):
+        messages.success(request, _("The session has ended: %(device)s") % {"device": _device_of(one)})
+    else:
+        messages.info(request, _("This session had already ended: %(device)s") % {"device": _device_of(one)})
+    return _go_back(request)
 
 
 @require_POST
@@ -85,9 +81,20 @@ def forget_device(request: HttpRequest, device: int) -> HttpResponse:
 
     The next sign-in from it counts as one from a new device.
     """
-    known_devices.forget_devices(get_object_or_404(Device, pk=device, user=signed_in_user(request)))
-    messages.success(request, _("The device is forgotten. The next sign-in from it counts as one from a new device."))
-    return redirect("activity")
+    known = get_object_or_404(Device, pk=device, user=signed_in_user(request))
+    known_devices.forget_devices(known)
+    text = _("Forgotten: %(device)s. The next sign-in from there counts as one from a new device.")
+    messages.success(request, text % {"device": _device_of(known)})
+    return redirect("security")
+
+
+def _device_of(seen: SignIn | Device) -> str:
+    return user_agents.device_name(seen.browser, seen.system) or _("unknown device")
+
+
+def _go_back(request: HttpRequest) -> HttpResponse:
+    """Return to the page that has the button: Security, or Activity."""
+    return redirect("security" if request.POST.get("from") == "security" else "activity")
 
 
 @never_cache

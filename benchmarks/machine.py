@@ -4,7 +4,8 @@ import os
 import platform
 import subprocess
 import sys
-from importlib.metadata import version
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
@@ -18,16 +19,23 @@ PACKAGES = (
 )
 
 
-def describe(running: Services) -> str:
-    """Return a paragraph with processor, memory, versions and commit."""
+def describe(running: Services, packages: Iterable[str] = PACKAGES) -> str:
+    """Return a paragraph with processor, memory, versions (of the packages that are installed) and commit."""
     (postgres,) = running.sql("SHOW server_version")[0]
     redis = running.redis.info("server")["redis_version"]
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    versions = ", ".join(found for name in packages if (found := _version(name)))
     return (
         f"{os.cpu_count()} cores ({_processor()}), {psutil.virtual_memory().total / 2**30:.0f} GB; "
         f"Python {platform.python_version()}, PostgreSQL {str(postgres).split()[0]} (fsync and synchronous_commit on), "
-        f"Redis {redis}; {packages}; commit {_commit()}; load before the run {os.getloadavg()[0]:.1f}."
+        f"Redis {redis}; {versions}; commit {_commit()}; load before the run {os.getloadavg()[0]:.1f}."
     )
+
+
+def _version(name: str) -> str:
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return ""
 
 
 def _processor() -> str:

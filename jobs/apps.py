@@ -38,6 +38,7 @@ class JobsConfig(AppConfig):
         from jobs.cluster import clusters
         from jobs.core import job_types
         from jobs.schedules import checks as schedule_checks  # noqa: F401
+        from jobs.schedules import state
         from jobs.tasks import job_type
 
         log_lines.configure()
@@ -45,4 +46,5 @@ class JobsConfig(AppConfig):
         job_type.connect()
         readings.register_source(queue_rules.read_queue)
         readings.register_source(clusters.read_clusters)
+        readings.register_source(state.read_next_ticks)
         rules.register(database_rule.DATABASE_AWAY, *queue_rules.RULES)

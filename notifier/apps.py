@@ -1,10 +1,14 @@
 """The site's Django app: its system checks, and what `migrate` does in addition to migrations."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.contrib.admin import apps as admin
+from django.contrib.admin import autodiscover
+from django.contrib.admin.checks import check_admin_app, check_dependencies
+from django.core import checks
 from django.core.management import CommandError, call_command
 from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
@@ -14,17 +18,27 @@ from django.db.models.signals import post_migrate, pre_migrate
 MERGED_MIGRATIONS = {("jobs", "0002_message_index"), ("accounts", "0002_devices_sessions_disputes")}
 
 
-class AdminConfig(admin.AdminConfig):
-    """Django's admin, whose sign-in asks for a second factor."""
+class AdminConfig(admin.SimpleAdminConfig):
+    """Django's admin, whose sign-in asks for a second factor. Its pages are loaded with the URLs: a worker has none."""
 
     default_site = "accounts.factors.staff.StaffSite"
+
+    def ready(self) -> None:
+        checks.register(check_dependencies, checks.Tags.admin)
+        checks.register(check_pages, checks.Tags.admin)
+
+
+def check_pages(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[checks.CheckMessage]:
+    """Load the pages, and check them as Django does."""
+    autodiscover()
+    return list(check_admin_app(app_configs, **options))
 
 
 class NotifierConfig(AppConfig):
     name = "notifier"
 
     def ready(self) -> None:
-        from notifier import checks  # noqa: F401  (registers the system checks)
+        from notifier import checks as _own  # noqa: F401  (registers the system checks)
 
         if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
             from notifier.ops import traces

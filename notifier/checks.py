@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections, router
 
+from accounts.previews import faults
 from notifier.environment import unsupported
 from notifier.ops import static_files
 
@@ -122,4 +123,19 @@ def check_shared_cache(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
             hint="Set REDIS_URL, or leave the database cache of settings.py in place.",
             id="notifier.W004",
         )
+    ]
+
+
+@register(Tags.templates)
+def check_emails(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    """Make every email (E005) with the templates of MAIL_TEMPLATES_DIR and the catalogues of LOCALE_DIR, if any."""
+    if not (settings.MAIL_TEMPLATES_DIR or settings.LOCALE_DIR):
+        return []
+    return [
+        Error(
+            f"{fault}{f' in {names[0]}' if names[0] else ''}{f' and {len(names) - 1} more' if names[1:] else ''}.",
+            hint="Correct the file in MAIL_TEMPLATES_DIR or LOCALE_DIR, or unset it (docs/languages.md).",
+            id="notifier.E005",
+        )
+        for fault, names in faults.find_faults().items()
     ]

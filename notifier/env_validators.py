@@ -219,12 +219,6 @@ def are_domains(value: list[str]) -> None:
             raise ValidationError(f"{word!r} is not a valid domain: write example.mn, without @")
 
 
-def is_language(value: str) -> None:
-    """Require one of the two languages of the site."""
-    if value not in ("mn", "en"):
-        raise ValidationError(f"{value!r} is not one of mn, en")
-
-
 def is_file_if_given(value: str) -> None:
     """Require the path of a file, or nothing."""
     if value:

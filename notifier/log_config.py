@@ -5,13 +5,14 @@ that the lines of all processes have the same form. structlog's loggers bypass t
 the cost of a line, and a worker writes two lines for each email.
 """
 
+import json
 import logging
 import sys
 from contextlib import suppress
 from typing import Any
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 from jobs.log_lines import mask_event
 
@@ -51,6 +52,12 @@ class Lines(structlog.WriteLogger):
     debug = info = warning = error = critical = exception = msg
 
 
+def render_json(_logger: Any, _method: str, event: EventDict) -> str:
+    """Return a masked event as JSON. structlog's renderer makes an encoder for each line, as `json.dumps` does."""
+    return _encode(event)
+
+
+_encode = json.JSONEncoder(default=repr).encode
 SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
@@ -64,7 +71,7 @@ SHARED: list[Processor] = [
 def logging_config(debug: bool) -> dict[str, Any]:
     """Configure structlog and return the LOGGING setting (dictConfig). `debug`: readable lines instead of JSON."""
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line contains them
-    renderer = structlog.dev.ConsoleRenderer(colors=False) if debug else structlog.processors.JSONRenderer()
+    renderer = structlog.dev.ConsoleRenderer(colors=False) if debug else render_json
     structlog.configure(
         processors=[*SHARED, mask_event, renderer],
         logger_factory=Lines,

@@ -9,13 +9,16 @@ and the first other one is the client's.
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.urls import resolve
+from django.urls import ResolverMatch, resolve
 from django.utils import translation
+from structlog.contextvars import get_contextvars
 
-from accounts.sites import api_requests
+from accounts.sites import api_calls, api_requests
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -23,6 +26,7 @@ View = Callable[[HttpRequest], HttpResponse]
 
 MAX_HOPS = 20  # entries read, from the right
 UNIX = "unix"  # in TRUSTED_PROXIES: a client that connects over a unix socket, which has no address
+PATHS_KEPT, ADDRESSES_KEPT = 64, 1_000  # in memory
 PROBES = ("/healthz", "/readyz", "/metrics")
 QUOTED = r'"(?:[^"\\]|\\.)*"'
 ELEMENTS = re.compile(rf"(?:[^,\"]|{QUOTED})+")  # of a Forwarded header (RFC 7239)
@@ -51,10 +55,16 @@ def skip_sessions(get_response: View) -> View:
         if not request.path_info.startswith("/api/") or "HTTP_AUTHORIZATION" not in request.META:
             return get_response(request)
         translation.activate(settings.LANGUAGE_CODE)  # the thread may still have the last user's
-        match = request.resolver_match = resolve(request.path_info)
+        match = request.resolver_match = _resolve(request.path_info, settings.ROOT_URLCONF)
         return match.func(request, *match.args, **match.kwargs)
 
     return respond
+
+
+@lru_cache(PATHS_KEPT)
+def _resolve(path: str, urlconf: str) -> ResolverMatch:
+    """Return the view of a path; for the paths without an id, which are most requests, from memory."""
+    return resolve(path, urlconf)
 
 
 def trusted_proxies(get_response: View) -> View:
@@ -106,6 +116,7 @@ def _client(peer: str, forwarded: list[str], networks: Iterable[Network]) -> tup
     return str(seen or ""), max(1, proxies)
 
 
+@lru_cache(ADDRESSES_KEPT)
 def parse_address(word: str) -> Address | None:
     """Parse an address with what proxies write around it: ports, brackets, quotes, a zone, ::ffff:1.2.3.4.
 
@@ -139,15 +150,20 @@ def _within(address: Address, networks: Iterable[Network]) -> bool:
 
 
 def note_api_request(get_response: View) -> View:
-    """Middleware: count each request with a valid API key, by its operation and result."""
+    """Middleware: count and note each request with a valid API key, by its operation and result."""
 
     def respond(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         key, match = getattr(request, "api_key", None), request.resolver_match
         if key is not None and match is not None:
             problem = getattr(response, "problem", "")
-            method = request.method or ""
-            api_requests.note(key, method=method, route=match.route, status=response.status_code, problem=problem)
+            call: dict[str, Any] = {
+                "method": request.method or "",
+                "route": match.route,
+                "status": response.status_code,
+            }
+            api_requests.note(key, **call, problem=problem)
+            api_calls.note(key, **call, problem=problem, request_id=get_contextvars().get("request_id", ""))
         return response
 
     return respond

@@ -1,4 +1,4 @@
-"""Pages of the site itself: the staff page about client addresses."""
+"""Pages of the site itself: the staff page about client addresses, and the list of every table."""
 
 from django.conf import settings
 from django.contrib import admin
@@ -19,3 +19,8 @@ def address(request: HttpRequest) -> HttpResponse:
         "proxies": settings.TRUSTED_PROXIES,
     }
     return render(request, "admin/address.html", context)
+
+
+def tables(request: HttpRequest) -> HttpResponse:
+    """Show staff Django's own pages of every model that they may see."""
+    return admin.site.index(request, {"title": _("All tables")})

@@ -14,13 +14,12 @@ import django
 from csp.constants import NONE, SELF
 from django import VERSION
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import gettext_lazy as _
 from environs import EnvValidationError
 
 from jobs.conf import QueueSettings as Queue
 from notifier import env_validators as check
 from notifier import mail_services
-from notifier.environment import unsupported
+from notifier.environment import languages, unsupported
 from notifier.environment.secret_files import SecretFileEnv
 from notifier.log_config import logging_config
 
@@ -31,6 +30,7 @@ env.read_env(env.str("ENV_FILE", str(BASE_DIR / ".env"), validate=check.is_file)
 env.add_parser("flag", check.parse_flag)
 env.add_parser("database", check.parse_database_url)
 env.add_parser("mail_server", mail_services.parse_url)
+env.add_parser("names", languages.parse_names)
 DEBUG: bool = bool(env.flag("DEBUG", False))
 
 
@@ -58,7 +58,11 @@ PORT = env.int("PORT", 8000, validate=check.is_port) or 8000
 WEB_WORKERS = env.int("WEB_WORKERS", 2, validate=check.at_least(1))
 SITE_URL = env.str("SITE_URL", demo(f"http://localhost:{PORT}"), validate=check.is_site_url)
 SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", demo("help@example.mn"), validate=check.is_address)
-LANGUAGE_CODE = env.str("LANGUAGE_CODE", "mn", validate=check.is_language)
+language_codes = [code for word in env.str("LANGUAGES", "mn,en").split(",") if (code := word.strip())]
+LANGUAGE_CODE = env.str("LANGUAGE_CODE", language_codes[0] if language_codes else "mn")
+of_this_site = "mn=Шар хуудас" if SITE_NAME == "Yellow Books" and "mn" in language_codes else ""
+SITE_NAMES: dict[str, str] = env.names("SITE_NAMES", of_this_site) or {}  # by language; SITE_NAME for the others
+LOCALE_DIR = env.str("LOCALE_DIR", "", validate=languages.is_folder_if_given)
 TIME_ZONE = env.str("TIME_ZONE", "Asia/Ulaanbaatar", validate=check.is_zone)
 TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [], validate=check.are_networks)
 HSTS_INCLUDE_SUBDOMAINS = env.flag("HSTS_INCLUDE_SUBDOMAINS", False)
@@ -91,6 +95,7 @@ EMAIL_EHLO_NAME = env.str("EMAIL_EHLO_NAME", "", validate=check.is_ehlo_name_if_
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", demo("Yellow Books <no-reply@example.mn>"), validate=check.is_sender)
 MAX_FROM_NAME = check.MAX_FROM_NAME
 SENDER_DOMAINS: list[str] = env.list("SENDER_DOMAINS", [], validate=check.are_domains)  # other than its own
+MAIL_TEMPLATES_DIR = env.str("MAIL_TEMPLATES_DIR", "", validate=languages.is_folder_if_given)
 GEOIP_PATH = env.str("GEOIP_PATH", "", validate=check.is_file_if_given)
 
 # --- a mail service in place of SMTP, and its webhooks for bounces (django-anymail) --------
@@ -175,6 +180,8 @@ for setting, fault in mail_services.faults(mail_backend, ANYMAIL_WEBHOOKS, ANYMA
     env._errors[setting].append(fault)
 for setting, fault in [*unsupported.variable_faults(os.environ), *unsupported.folder_faults(database, VAR_DIR)]:
     env._errors[setting].append(fault)
+for setting, fault in languages.faults(language_codes, LANGUAGE_CODE, SITE_NAMES, LOCALE_DIR, BASE_DIR):
+    env._errors[setting].append(fault)
 try:
     env.seal()
 except EnvValidationError as error:
@@ -203,7 +210,7 @@ INSTALLED_APPS = [
     "django_q",
     "allauth",
     "allauth.account",
-    "allauth.socialaccount",
+    "accounts.apps.SocialAccountsConfig",  # allauth.socialaccount
     "allauth.socialaccount.providers.github",
     "allauth.mfa",
 ]
@@ -220,7 +227,7 @@ MIDDLEWARE = [
     "notifier.api.problems.ApiProblems",
     "notifier.web.outage.Outage",
     "django.middleware.security.SecurityMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "notifier.web.content_policy.ContentPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -252,6 +259,8 @@ TEMPLATES = [
         },
     }
 ]
+if MAIL_TEMPLATES_DIR:  # used for emails alone (accounts/mail/rendering.py), so that no page can be replaced
+    TEMPLATES.append({**TEMPLATES[0], "NAME": "mail", "DIRS": [MAIL_TEMPLATES_DIR, BASE_DIR / "templates"]})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 SQLITE = database["ENGINE"] == "django.db.backends.sqlite3"
@@ -335,16 +344,17 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 SIGN_IN_RATE_PER_NAME = "20/5m"  # in the form of API_RATE; RATELIMIT_ENABLE=False in a load test
 SIGN_IN_RATE_PER_ADDRESS = "100/5m"  # mobile networks put many users behind one address
 
-LANGUAGES = [("mn", _("Mongolian")), ("en", _("English"))]
-LOCALE_PATHS = [BASE_DIR / "locale"]
+LOCALE_PATHS = languages.locale_folders(LOCALE_DIR, BASE_DIR / "locale")
+LANGUAGES = languages.named(language_codes, LOCALE_PATHS)
 FORMAT_MODULE_PATH = ["notifier.formats"]
+# For languages of which Django has no formats: no American order, no "p.m.".
+DATETIME_FORMAT, DATE_FORMAT, TIME_FORMAT = "j F Y, H:i", "j F Y", "H:i"
+SHORT_DATETIME_FORMAT, SHORT_DATE_FORMAT = "Y-m-d H:i", "Y-m-d"
 
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 MAILBOX_DIR = VAR_DIR / "mailbox"  # where the local mail catcher stores emails
 STATICFILES_DIRS = [BASE_DIR / "static"]
-for package in filter(None, [find_spec("ninja")]):  # the files of /api/docs, without an app that workers would import
-    STATICFILES_DIRS += [Path(folder) / "static" for folder in package.submodule_search_locations or ()]
 
 READY_WAIT_SECONDS = 300  # /readyz fails when a due job has waited for longer
 

@@ -34,6 +34,7 @@ SECTIONS = {
     "group otel": "For `OTEL_EXPORTER_OTLP_ENDPOINT`",
     "group sentry": "For `SENTRY_DSN`",
     "group dev": "Tests and checks, in addition",
+    "group docs": "`make docs`, in `.venv-docs`, in addition",
     "group bench": "`make bench`, in `.venv-bench`, in addition",
 }
 

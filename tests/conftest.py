@@ -107,12 +107,13 @@ def quick_passwords(settings: Any) -> None:
 @pytest.fixture(autouse=True)
 def no_counts_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what tests before this one counted in this process and wrote nowhere."""
-    from accounts.sites import api_requests
+    from accounts.sites import api_calls, api_requests
     from jobs.core import counters
     from notifier.web import rate_limit
 
     counters.drain()
     api_requests.drain()
+    api_calls.drain()
     monkeypatch.setattr(rate_limit, "requests", rate_limit.RateLimit())
 
 

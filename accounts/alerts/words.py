@@ -1,4 +1,4 @@
-"""An alert in words, in the language of the site (LANGUAGE_CODE), for every channel."""
+"""An alert in words, for every channel: in the language of the site (LANGUAGE_CODE)."""
 
 from typing import Any
 
@@ -12,13 +12,15 @@ from jobs.alerts.channels import Alert
 from jobs.alerts.states import AlertNotice
 
 
-def describe(alert: Alert) -> dict[str, Any]:
-    """Return title, summary, action, subject, since, until, runbook and url of an alert; "" for what it has not."""
-    with override(settings.LANGUAGE_CODE):
+def describe(alert: Alert, language: str = "") -> dict[str, Any]:
+    """Return title, summary, action, subject, since, until, runbook and url of an alert; "" for what it has not.
+
+    language: by default LANGUAGE_CODE.
+    """
+    language = language or settings.LANGUAGE_CODE
+    with override(language):
         zone, cleared = dates.get_zone(settings.TIME_ZONE), alert.notice == AlertNotice.CLEARED
-        since, until = (
-            dates.format_time(at.isoformat(), zone, settings.LANGUAGE_CODE) for at in (alert.since, alert.at)
-        )
+        since, until = (dates.format_time(at.isoformat(), zone, language) for at in (alert.since, alert.at))
         rule = alert.rule
         return {
             "title": _title(alert),

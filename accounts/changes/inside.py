@@ -8,8 +8,8 @@ from accounts import credentials
 from accounts.changes import proof
 from accounts.changes.record import end_epoch, record_change
 from accounts.credentials import Credential
+from accounts.sign_in import sessions
 from accounts.sign_in.event import AccountChange, SignIn
-from accounts.sign_in.sessions import Session
 from accounts.user import User
 
 
@@ -18,7 +18,7 @@ def put_stranger_out(request: HttpRequest, user: User, stranger: SignIn, passwor
 
     Nothing that is older than the sign-in of the acting session is touched. Everyone is emailed an undo link.
     """
-    Session.objects.filter(user_id=user.pk).exclude(pk=request.session.session_key).delete()
+    sessions.end_other_sessions(user.pk, request.session.session_key)
     user.set_password(password)
     user.save(update_fields=["password"])
     update_session_auth_hash(request, user)

@@ -17,6 +17,7 @@ from accounts.credentials import Credential
 from accounts.mail import user_agents
 from accounts.notices import security
 from accounts.notices.security import ChangeNotice, Recipient
+from accounts.sign_in import sessions
 from accounts.sign_in.event import AccountChange, SignIn
 from accounts.user import User
 
@@ -101,7 +102,8 @@ def _renew(user: User, request: HttpRequest | None) -> None:
 
 
 def password_changed(request: HttpRequest, user: User, **_kwargs: Any) -> None:
-    """Receive allauth's password_changed and password_set."""
+    """Receive allauth's password_changed and password_set: the other sessions no longer count, so their rows go."""
+    sessions.end_other_sessions(user.pk, request.session.session_key)
     end_epoch(user, request)
     record_change(user, What.PASSWORD, request)
 

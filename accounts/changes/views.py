@@ -50,10 +50,11 @@ def decide(request: HttpRequest, entry: int) -> HttpResponse:
     """Switch something held on again ("mine") or remove it ("remove")."""
     held = get_object_or_404(Credential, pk=entry, user=signed_in_user(request))
     answer = request.POST.get("answer")
+    name = {"name": review.describe(held)}
     if answer == "mine" and review.keep(held, request):
-        messages.success(request, _("It is switched on again."))
+        messages.success(request, _("Switched on again: %(name)s") % name)
     elif answer == "remove" and review.remove(held, request):
-        messages.success(request, _("It is removed."))
+        messages.success(request, _("Removed: %(name)s") % name)
     else:
         messages.warning(request, _("Nothing has changed."))
     return redirect("account_changes")
@@ -87,6 +88,8 @@ def dispute_change(request: HttpRequest, change: uuid.UUID) -> HttpResponse:
     if answers == ["not-me"]:
         if disputes.dispute(event, acting.address):
             logout(request)
+            text = _("Your account is protected: every session has ended, and the password no longer works.")
+            messages.success(request, f"{text} {_('An email with a recovery link is on its way.')}")
         return redirect("account_login")
     if answers == ["me"]:
         return redirect("account_changes")

@@ -67,6 +67,8 @@ class StaffSignIn(LoginView):
 class StaffSite(AdminSite):
     """Django's admin site, open only to sessions that used a second factor."""
 
+    enable_nav_sidebar = False  # the bar has the main pages; every table is in its corner
+
     def has_permission(self, request: HttpRequest) -> bool:
         return may_administer(request)
 

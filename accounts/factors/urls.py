@@ -8,7 +8,7 @@ from accounts.factors import views
 from accounts.sign_in.ratelimit import limit_challenges, limit_guesses
 
 urlpatterns = [
-    path("", views.security, name="mfa_index"),
+    path("", views.factors, name="mfa_index"),
     path("authenticate/", limit_guesses(views.user_signing_in, password="code")(views.second_step)),  # noqa: S106
     path("reauthenticate/", limit_guesses(password="code")(allauth.reauthenticate)),  # noqa: S106
     path("totp/activate/", views.add_app),

@@ -6,7 +6,6 @@ from typing import Any
 
 from allauth.account.internal.stagekit import unstash_login
 from allauth.account.utils import passthrough_next_redirect_url
-from allauth.mfa import app_settings
 from allauth.mfa.base.views import AuthenticateView
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.views import GenerateRecoveryCodesView, ViewRecoveryCodesView
@@ -33,6 +32,7 @@ from accounts.changes import fresh
 from accounts.factors import codes, enrolment, staff
 from accounts.factors.adapter import FactorAdapter
 from accounts.factors.authenticators import Type
+from accounts.factors.summary import summarise_factors
 from accounts.user import User, signed_in_user
 
 View = Callable[..., HttpResponseBase]
@@ -46,28 +46,16 @@ def user_signing_in(request: HttpRequest) -> User | None:
 
 @require_safe
 @login_required
-def security(request: HttpRequest) -> HttpResponse:
+def factors(request: HttpRequest) -> HttpResponse:
     """Show the factors of the account; staff without one learn here that they need one."""
     user = signed_in_user(request)
     enrolment.remember_next_page(request)
-    rows = Authenticator.objects.filter(user_id=user.pk).order_by("pk")
-    recovery = next((row for row in rows if row.type == Type.RECOVERY_CODES), None)
     context = {
-        "passkeys": [row for row in rows if row.type == Type.WEBAUTHN],
-        "app": next((row for row in rows if row.type == Type.TOTP), None),
-        "codes": recovery,
-        "codes_left": count_left(recovery) if recovery else 0,
-        "codes_all": app_settings.RECOVERY_CODE_COUNT,
-        "protected": any(row.type in credentials.ASKED_FOR for row in rows),
+        **summarise_factors(user),
         "needs_factor": staff.is_staff(request) and not staff.may_administer(request),
         **_way_on(request),
     }
     return render(request, "mfa/index.html", context)
-
-
-def count_left(recovery: Authenticator) -> int:
-    """Return how many recovery codes were not used yet."""
-    return int(app_settings.RECOVERY_CODE_COUNT - bin(recovery.data.get("used_mask", 0)).count("1"))
 
 
 def changing(view: View) -> View:

@@ -34,6 +34,7 @@ ADMIN = [
 ]
 urlpatterns = [
     path("accounts/", include(ACCOUNT)),
+    path("developers/", _no_page, name="developers"),
     path("admin/", include((ADMIN, "admin"))),
     path("api/", include(([path("docs", _no_page, name="openapi-view")], "api"))),
 ]

@@ -1,11 +1,12 @@
 """The brand of an email and of the page behind its button: which site it names. Data only: no model, no database."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.utils.translation import get_language
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Brand:
     sender: str = ""
     """`Name <address>`."""
     colour: str = ""
-    """The accent colour, "#0055aa"; "" for the one of this site."""
+    """The accent colour, "#0055aa"; "" for that of this site, or for none in the name of another one."""
     link_host: str = ""
     """The host of links and Message-IDs; "" for that of SITE_URL."""
     test_mode: bool = False
@@ -33,7 +34,7 @@ class Brand:
     def of_this_site(cls) -> Self:
         """Return the brand of this site, from the settings."""
         return cls(
-            name=settings.SITE_NAME,
+            name=site_name(),
             url=settings.SITE_URL,
             secure_url=settings.SITE_URL,
             support=settings.SUPPORT_EMAIL,
@@ -56,6 +57,10 @@ class Brand:
         shown = name[: settings.MAX_FROM_NAME].rstrip().replace('"', "").replace("\\", "")
         return f'"{shown}" <{parseaddr(settings.DEFAULT_FROM_EMAIL)[1]}>'
 
+    def name_in(self, language: str) -> str:
+        """Return its name for an email in a language."""
+        return site_name(language) if self.own else self.name
+
     @property
     def sender_differs(self) -> bool:
         """Return whether its sender has another address than this site's."""
@@ -64,7 +69,7 @@ class Brand:
     @property
     def stored(self) -> dict[str, Any]:
         """Return the brand as a job's payload carries it, without what is empty."""
-        return {name: value for name, value in asdict(self).items() if value and name != "own"}
+        return {name: value for name, value in vars(self).items() if value and name != "own"}
 
     @property
     def link_base(self) -> str:
@@ -77,3 +82,8 @@ class Brand:
     def host(self) -> str:
         """Return the host of the site, as a user types it; "" when the site has named no URL."""
         return urlsplit(self.url).netloc
+
+
+def site_name(language: str | None = None) -> str:
+    """Return the name of this site in a language, by default the active one: SITE_NAMES, else SITE_NAME."""
+    return str(settings.SITE_NAMES.get(language or get_language() or "", settings.SITE_NAME))

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.utils.translation import npgettext, override, pgettext
+from django.utils.translation import get_supported_language_variant, npgettext, override, pgettext
 
 from accounts.links import address_links, dispute_links
 from accounts.links.paths import path_of
@@ -83,13 +83,13 @@ class Content:
 
 def write_content(payload: dict[str, Any]) -> Content:
     """Return the content for the payload of a job."""
-    language = _language(payload.get("locale"))
+    language = choose_language(payload.get("locale"))
     brand = Brand.of_payload(payload)
     with override(language):
         ip = _ip(payload.get("ipAddress"))
         way, advice = _ways(payload.get("provider"), payload.get("secondFactor"))
         values = {
-            "site": brand.name,
+            "site": brand.name_in(language),
             "host": brand.host,
             "support": brand.support,
             "account": mask_address(plain_text(payload.get("email"), 254)),
@@ -186,9 +186,12 @@ def _preferences_path() -> str:
     return path_of("preferences")
 
 
-def _language(locale: object) -> str:
-    """Return "mn" for "mn", "mn-MN" and "mn_MN"; the site's language for one without a translation."""
-    code = locale.replace("_", "-").split("-")[0].lower() if isinstance(locale, str) else ""
+def choose_language(locale: object) -> str:
+    """Return the language of LANGUAGES for a locale, "mn" for "mn-MN" and "mn_MN"; LANGUAGE_CODE for an unknown one."""
+    try:
+        code = get_supported_language_variant(str(locale).replace("_", "-").lower())
+    except (LookupError, ValueError):
+        return settings.LANGUAGE_CODE
     return code if code in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
 
 

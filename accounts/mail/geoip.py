@@ -1,5 +1,10 @@
-"""The country of an IP address, looked up in the database that GEOIP_PATH names (MaxMind's format)."""
+"""The country of an IP address, looked up in the database that GEOIP_PATH names (MaxMind's format).
 
+The names of countries are those of CLDR, in `<locale>/cldr.json` in a folder of LOCALE_PATHS; `make countries` writes
+such a file. Without one, the name in the database counts, then the English one.
+"""
+
+import json
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -8,43 +13,15 @@ from typing import Any
 import maxminddb
 import structlog
 from django.conf import settings
-from django.utils.translation import get_language, pgettext_lazy
+from django.utils.translation import get_language, to_locale
 
 from accounts.mail.sanitize import plain_text
 
 log = structlog.get_logger("accounts")
 
 MAX_COUNTRY_NAME = 60  # characters
+ENGLISH = "en"
 CODE = re.compile(r"[A-Z]{2}\Z")
-# The databases have no Mongolian names. These are the countries Mongolians sign in from; others appear in English.
-COUNTRIES = {
-    "AT": pgettext_lazy("country", "Austria"),
-    "AU": pgettext_lazy("country", "Australia"),
-    "CA": pgettext_lazy("country", "Canada"),
-    "CH": pgettext_lazy("country", "Switzerland"),
-    "CN": pgettext_lazy("country", "China"),
-    "CZ": pgettext_lazy("country", "Czechia"),
-    "DE": pgettext_lazy("country", "Germany"),
-    "FR": pgettext_lazy("country", "France"),
-    "GB": pgettext_lazy("country", "United Kingdom"),
-    "HK": pgettext_lazy("country", "Hong Kong"),
-    "HU": pgettext_lazy("country", "Hungary"),
-    "IN": pgettext_lazy("country", "India"),
-    "IT": pgettext_lazy("country", "Italy"),
-    "JP": pgettext_lazy("country", "Japan"),
-    "KR": pgettext_lazy("country", "South Korea"),
-    "KZ": pgettext_lazy("country", "Kazakhstan"),
-    "MN": pgettext_lazy("country", "Mongolia"),
-    "NL": pgettext_lazy("country", "Netherlands"),
-    "PL": pgettext_lazy("country", "Poland"),
-    "RU": pgettext_lazy("country", "Russia"),
-    "SE": pgettext_lazy("country", "Sweden"),
-    "SG": pgettext_lazy("country", "Singapore"),
-    "TH": pgettext_lazy("country", "Thailand"),
-    "TR": pgettext_lazy("country", "Turkey"),
-    "US": pgettext_lazy("country", "United States"),
-    "VN": pgettext_lazy("country", "Vietnam"),
-}
 
 
 def country_name(ip: str) -> str:
@@ -53,7 +30,9 @@ def country_name(ip: str) -> str:
     Return "" when it is unknown or GEOIP_PATH is not set.
     """
     code, names = _find(ip)
-    return name_of_code(code) or plain_text(names.get(get_language()) or names.get("en"), MAX_COUNTRY_NAME)
+    language = get_language() or ENGLISH
+    own = _names(language).get(code) or plain_text(names.get(language), MAX_COUNTRY_NAME)
+    return own or _names(ENGLISH).get(code) or plain_text(names.get(ENGLISH), MAX_COUNTRY_NAME)
 
 
 def country_code(ip: str) -> str:
@@ -63,8 +42,27 @@ def country_code(ip: str) -> str:
 
 
 def name_of_code(code: str) -> str:
-    """Return the name of a country in the active language; "" for one that is not in COUNTRIES."""
-    return str(COUNTRIES.get(code, ""))
+    """Return the name of a country in the active language, in English for one without names; "" for no country."""
+    return _names(get_language() or ENGLISH).get(code) or _names(ENGLISH).get(code) or ""
+
+
+def _names(language: str) -> dict[str, str]:
+    """Return the names of countries by their codes, from the first of LOCALE_PATHS that has them; {} without any."""
+    return _load_names(language, tuple(map(str, settings.LOCALE_PATHS)))
+
+
+@lru_cache(maxsize=32)
+def _load_names(language: str, folders: tuple[str, ...]) -> dict[str, str]:
+    for folder in folders:
+        file = Path(folder, to_locale(language), "cldr.json")
+        try:
+            names = json.loads(file.read_text("utf-8"))["countries"]
+            return {str(code): plain_text(name, MAX_COUNTRY_NAME) for code, name in names.items()}
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as broken:
+            log.warning("names of countries cannot be read", file=str(file), error=type(broken).__name__)
+    return {}
 
 
 def _find(ip: str) -> tuple[str, dict[str, Any]]:

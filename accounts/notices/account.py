@@ -14,7 +14,9 @@ is ever stored. The texts are `templates/account/email/<kind>_{subject,message}.
     pending               the account is to be deleted, or the like: asked, cancelled, done (accounts/pending)
     events_off            to the support of another site: its event endpoint was turned off (accounts/events)
     changed_digest, dispute_alert_digest   several of these, when an hour had more than the limit (digest.py)
+    site_dispute_digest   several of these, after the tenth in an hour (site_disputes.py)
     sign_in_digest        alerts about sign-ins above the hourly limit (alert_digest.py)
+    key_ends              to the support of another site: an API key in use ends soon (accounts/sites)
 """
 
 import uuid
@@ -79,7 +81,7 @@ def enqueue_as(
     source: the site that it is about; for another one `more` has its brand as `site`.
     """
     user_id = str(person.pk) if person else ""
-    language = (person and person.language) or translation.get_language() or settings.LANGUAGE_CODE
+    language = content.choose_language((person and person.language) or translation.get_language())
     payload = {"kind": kind, "email": address, "userId": user_id, "locale": language, **more}
     enqueue(job_type, payload, job_id=job_id, user_id=payload["userId"], source=source)
 
@@ -103,23 +105,20 @@ def build_mail(job_id: str, payload: dict[str, Any]) -> mime.Mail | None:
     url = LINKS[payload["kind"]](person, payload)
     if url is None:
         return None
-    to = deliverable(payload["email"])
+    to, language = deliverable(payload["email"]), content.choose_language(payload["locale"])
     kind = payload["kind"].replace("_", "-")
-    return mime.Mail(job_id, to, payload["locale"], *render_mail(payload, person, url), kind=kind, brand=brand)
+    return mime.Mail(job_id, to, language, *render_mail(payload, person, url), kind=kind, brand=brand)
 
 
 def render_mail(payload: dict[str, Any], person: User | None, url: str) -> tuple[str, str, str]:
     """Return subject, text and HTML in the language of the payload. url: the page behind the button."""
+    language = content.choose_language(payload["locale"])
     values: dict[str, Any] = {
         "name": defang(plain_text(person.get_username(), 150)) if person else "",
         "url": url,
-        "events": [
-            _complete(event, person, payload["locale"], payload["email"]) for event in payload.get("events", [payload])
-        ],
+        "events": [_complete(event, person, language, payload["email"]) for event in payload.get("events", [payload])],
     }
-    return rendering.render_account_content(
-        payload["kind"], payload["locale"], {**payload, **values}, Brand.of_payload(payload)
-    )
+    return rendering.render_account_content(payload["kind"], language, {**payload, **values}, Brand.of_payload(payload))
 
 
 def _complete(event: dict[str, Any], person: User | None, language: str, address: str) -> dict[str, Any]:
@@ -201,6 +200,10 @@ def _events_link(_person: User | None, payload: dict[str, Any]) -> str:
     return Brand.of_payload(payload).link_base + path_of("api:openapi-view")
 
 
+def _developers_link(_person: User | None, payload: dict[str, Any]) -> str:
+    return Brand.of_payload(payload).link_base + path_of("developers")
+
+
 LINKS = {
     "confirm_address": _confirm_link,
     "password_reset": _reset_link,
@@ -216,4 +219,6 @@ LINKS = {
     "dispute_alert": _admin_link,
     "dispute_alert_digest": _disputes_link,
     "site_dispute": _no_link,
+    "site_dispute_digest": _no_link,
+    "key_ends": _developers_link,
 }

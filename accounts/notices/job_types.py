@@ -3,7 +3,7 @@
 from django.conf import settings
 
 from accounts.mail import smtp
-from accounts.notices import account, alert_digest, providers, security, sign_in
+from accounts.notices import account, alert_digest, providers, security, sign_in, site_disputes
 from accounts.suppression import precheck
 from jobs.core.job_types import Execution, JobType, Presentation, register
 from jobs.core.pauses import Lane
@@ -14,6 +14,8 @@ ACCOUNT_TYPES: dict[str, int | None] = {  # how many emails each allows a user i
     security.SECURITY_JOB: None,
     security.ALERT_JOB: security.ALERTS_PER_HOUR,
     alert_digest.SUMMARY_JOB: None,
+    site_disputes.DISPUTE_JOB: None,
+    site_disputes.SUMMARY_JOB: None,
 }
 LANES = {  # of those whose readers wait for them, or that many may be sent of
     account.JOB_TYPE: Lane.URGENT,
@@ -21,10 +23,14 @@ LANES = {  # of those whose readers wait for them, or that many may be sent of
     security.SECURITY_JOB: Lane.ALERT,
     security.ALERT_JOB: Lane.ALERT,
     alert_digest.SUMMARY_JOB: Lane.BULK,
+    site_disputes.DISPUTE_JOB: Lane.URGENT,
+    site_disputes.SUMMARY_JOB: Lane.ALERT,
 }
 PER_ADDRESS = {  # how many emails each allows an address in a sliding hour
     account.JOB_TYPE: account.PER_HOUR,
     alert_digest.SUMMARY_JOB: alert_digest.SUMMARIES_PER_HOUR,
+    site_disputes.DISPUTE_JOB: site_disputes.DISPUTES_PER_HOUR,
+    site_disputes.SUMMARY_JOB: site_disputes.SUMMARIES_PER_HOUR,
 }
 
 

@@ -111,7 +111,7 @@ def _held(_person: Person) -> Cause | None:
     if (state := of_mail or pauses.paused_lanes().first()) is None:
         return None
     given = advice.advise_suspended(state)
-    return Cause(given.why, given.what, reverse("admin:jobs_jobtypestate_changelist"), _("Job types"), "failed")
+    return Cause(given.why, given.what, reverse("admin:jobs_jobtypestate_changelist"), _("Sending"), "failed")
 
 
 def _latest(person: Person) -> Cause | None:

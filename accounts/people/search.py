@@ -54,9 +54,13 @@ def search(text: str, operator: AbstractBaseUser | AnonymousUser) -> list[Hit]:
     return [hit for kind in allowed for hit in kind.find(sought)]
 
 
+def find_accounts(sought: str) -> list[Person]:
+    """Return the accounts with exactly this address, name or number; no more than EACH. Uses indexes alone."""
+    return find_by_address(sought, EACH) if "@" in sought else _by_name(sought)
+
+
 def _people(sought: str) -> Iterator[Hit]:
-    found = find_by_address(sought, EACH) if "@" in sought else _by_name(sought)
-    for person in found:
+    for person in find_accounts(sought):
         yield Hit(_("account"), person.name, person.masked_address, person.page, personal=True)
 
 

@@ -2,10 +2,15 @@
 
 from typing import Any
 
+from allauth.core import context
 from django import forms
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm
+from django.db import transaction
 from django.utils import timezone
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from accounts.changes import record
 from accounts.credentials import Credential
 from accounts.mail import dates
 from accounts.rights.restore import former_addresses
@@ -73,6 +78,25 @@ class RestoreForm(OperatorForm):
         if former and since and not former.since < since <= min(former.removed_at, timezone.now()):
             self.add_error("since", _("It must be after the address was confirmed, and not after it was removed."))
         return cleaned
+
+
+class OperatorPasswordForm(AdminPasswordChangeForm):
+    """An operator's new password for an account, which is emailed like one that the user sets."""
+
+    user: User
+    usable_password_help_text: Any = (
+        format_lazy(  # Django's own has a list within a paragraph, and one sentence in English
+            '{} <strong id="id_unusable_warning">{}</strong>',
+            AdminUserCreationForm.usable_password_help_text,
+            _("If it is turned off, the present password of this account is lost."),
+        )
+    )
+
+    @transaction.atomic
+    def save(self, commit: bool = True) -> User:
+        super().save(commit)
+        record.password_changed(context.request, self.user)
+        return self.user
 
 
 def _describe_former(former: Credential) -> str:

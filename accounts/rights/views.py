@@ -92,7 +92,13 @@ def ask_lost_factor_mail(request: HttpRequest) -> HttpResponse:
     form = AddressForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         lost_factor.enqueue_link(form.cleaned_data["email"])
-        messages.success(request, _("If an account with a second factor has this address, an email is on its way."))
+        messages.success(
+            request,
+            _(
+                "If an account with a second factor has this address, we email a link to the address that "
+                "the account has had for longest."
+            ),
+        )
         return redirect("account_login")
     return render(request, "accounts/rights/lost_factor_mail.html", {"form": form})
 

@@ -115,6 +115,7 @@ class SignIn(Disputable):
         ordering = ["-at"]
         indexes = [
             models.Index(fields=["user", "-at"], name="signin_user_at"),
+            models.Index(fields=["-at"], name="signin_newest"),  # the operators' list
             models.Index(
                 fields=["site", "user_key", "-at"], name="signin_site_at", condition=models.Q(site__isnull=False)
             ),
@@ -157,9 +158,19 @@ class SignIn(Disputable):
 
     def insert(self) -> None:
         """Insert this row: what `save` does, in a third of its time."""
-        fields = self._meta.concrete_fields
-        values = [field.get_db_prep_save(getattr(self, field.attname), connection) for field in fields]
-        sql.execute(_insert_statement(), values)
+        values = vars(self)
+        prepared = [prepare(values[name], connection) if prepare else values[name] for name, prepare in _prepared()]
+        sql.execute(_insert_statement(), prepared)
+
+
+@cache
+def _prepared() -> list[tuple[str, Any]]:
+    """Return each column's attribute, and how its value becomes the database's; None for a text, number or flag."""
+    plain = (models.CharField, models.BooleanField, models.PositiveIntegerField, models.ForeignKey)
+    return [
+        (field.attname, None if isinstance(field, plain) else field.get_db_prep_save)
+        for field in SignIn._meta.concrete_fields
+    ]
 
 
 @cache

@@ -59,6 +59,11 @@ def _latest_end(data: dict[str, Any]) -> datetime:
     return last + timedelta(seconds=settings.SESSION_COOKIE_AGE)
 
 
+def end_other_sessions(user_id: int, kept: str | None) -> None:
+    """Delete every session of a user except the one with the key `kept`."""
+    Session.objects.filter(user_id=user_id).exclude(pk=kept or "").delete()
+
+
 def end_sessions(**which: Any) -> int:
     """Delete the sessions that match (`user_id=`, `sign_in=`) and return their number."""
     return Session.objects.filter(**which).delete()[0]

@@ -21,7 +21,7 @@ from jobs.stats.minutes import floor
 
 DAYS_KEPT = 7
 MOST_NOTED = 10_000  # kinds of requests in memory, while they cannot be written
-MOST_SHOWN = 200  # rows of a page
+MOST_SHOWN = 100  # rows of a page
 
 COLUMNS = "key_id, minute, method, route, status, problem"
 PLACES = "(%s, %s, %s, %s, %s, %s, %s)"

@@ -8,8 +8,6 @@ The site ends the sessions: only it can. All of it commits together; when the qu
 email stay pending.
 """
 
-from contextlib import suppress
-
 import structlog
 from django.db import Error, transaction
 from django.db.models import QuerySet
@@ -18,17 +16,15 @@ from django.db.models.functions import Now
 from accounts.events import emit
 from accounts.links import dispute_links
 from accounts.mail import user_agents
-from accounts.notices import account
+from accounts.notices import site_disputes
 from accounts.sign_in.event import SignIn
 from accounts.sign_in.known_devices import Device
 from accounts.sites.job_ids import own_form
-from jobs.queue.enqueue import Duplicate
 from jobs.queue.sweeping import work_on_each
 
 log = structlog.get_logger("accounts")
 
 BATCH = 100
-SUPPORT_MAIL = "site_dispute"
 
 
 def find_sign_in(token: str) -> SignIn | None:
@@ -108,12 +104,8 @@ def _email_support(sign_in: SignIn) -> None:
         "site": site.brand.stored,
         "locale": site.language or sign_in.language,
         "at": sign_in.at.isoformat(),
-        "userId": sign_in.user_key,
         "account": sign_in.user_key,
         "device": user_agents.device_name(sign_in.browser, sign_in.system),
     }
-    job_id = f"signin-{sign_in.pk}.{SUPPORT_MAIL}"
-    with suppress(Duplicate):
-        account.enqueue_as(
-            account.URGENT_TYPE, SUPPORT_MAIL, site.support_email, None, job_id, details, source=site.slug
-        )
+    job_id = f"signin-{sign_in.pk}.{site_disputes.KIND}"
+    site_disputes.enqueue_to_support(site.support_email, site.slug, job_id, details)

@@ -2,6 +2,7 @@
 
 from django.db import transaction
 
+from accounts.notices import site_disputes
 from accounts.notices.digest import DigestEntry
 from accounts.sign_in.event import SignIn
 from accounts.sign_in.known_devices import Device
@@ -15,6 +16,7 @@ from jobs.maintenance import retention
 def erase_user(site: Site, user_key: str, *, who: str) -> None:
     """Discard the waiting jobs of a user, blank all of them, and delete the sign-ins, devices and preferences."""
     jobs = retention.erase_jobs(retention.jobs_of_user(user_key, site.slug))
+    jobs += site_disputes.erase(site.slug, user_key)
     of_user = {"site": site, "user_key": user_key}
     sign_ins, _ = SignIn.objects.filter(**of_user).delete()
     Device.objects.filter(**of_user).delete()

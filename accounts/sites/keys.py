@@ -11,14 +11,15 @@ import re
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.sites.site import Site
@@ -30,6 +31,10 @@ from jobs.core.job import THIS_SITE
 KEY_TOKEN = re.compile(r"nk_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 NO_DIGEST = "0" * 64  # compared with when the key is unknown: the same work for every refusal
 LAST_USED_PRECISION = timedelta(minutes=1)  # of "last used"
+WARN_BEFORE = timedelta(days=2)  # of the email about a key that ends while it is in use
+STILL_USED = timedelta(days=1)
+OVERLAP = timedelta(days=7)  # for which a key that is rotated stays valid, unless the operator says otherwise
+LONGEST_OVERLAP = timedelta(days=90)
 
 
 class Scope(models.TextChoices):
@@ -40,23 +45,64 @@ class Scope(models.TextChoices):
     ADMIN = "admin", _("read every job, replay and discard dead letters")
 
 
+class Purpose(models.TextChoices):
+    """What a key is for: the scopes that are usual together."""
+
+    SEND = "send", _("send notices")
+    READ = "read", _("read")
+    OPERATE = "operate", _("operate")
+
+    @property
+    def scopes(self) -> list[str]:
+        """Return the scopes of a key for it."""
+        return [*SCOPES[self]]
+
+    @property
+    def explanation(self) -> Promise:
+        """Return what such a key can do."""
+        return EXPLANATIONS[self]
+
+
+SCOPES = {
+    Purpose.SEND: (Scope.ENQUEUE, Scope.READ),
+    Purpose.READ: (Scope.READ,),
+    Purpose.OPERATE: (Scope.READ, Scope.ADMIN),
+}
+EXPLANATIONS = {
+    Purpose.SEND: _(
+        "Post sign-ins, cancel notices that still wait, and read the status of both. For the site's server."
+    ),
+    Purpose.READ: _("Read the status of the site's own notices, and nothing else. For a dashboard or a monitor."),
+    Purpose.OPERATE: _(
+        "Read the jobs of every site, replay and discard dead letters, manage the site's event endpoints, and erase "
+        "its users. For operators' own programs: such a key never belongs on the server of another site."
+    ),
+}
+
+
 def check_scopes(value: Any) -> None:
     """Check that there is at least one scope and no unknown one. Raise ValidationError."""
     if not isinstance(value, list) or not value or not set(value) <= set(Scope.values):
         raise ValidationError(_("Choose at least one scope."), code="scopes")
 
 
-@cache
-def _find_statement() -> str:
-    """Return the statement that finds a key and its site. It is SQL because each request of the API runs it."""
-    columns = [f"key.{name}" for name in _columns(ApiKey)] + [f"site.{name}" for name in _columns(Site)]
-    tables = f"api_keys AS key JOIN {Site._meta.db_table} AS site ON site.id = key.site_id"
-    return f"SELECT {', '.join(columns)} FROM {tables} WHERE key.prefix = %s"  # noqa: S608
+FIND_POSTGRESQL = "SELECT api_keys_with_site(%s)"  # a function of accounts/migrations, planned once for each session
+KEPT = 1_000  # keys, in the memory of a process
 
 
-@cache
-def _columns(model: type[models.Model]) -> list[str]:
-    return [field.attname for field in model._meta.concrete_fields]
+@lru_cache(KEPT)
+def _make(rows: str) -> "ApiKey":
+    """Return the key and the site of their rows as JSON: the same objects for the same rows, so change neither."""
+    key, site = json.loads(rows)
+    made = _from_row(ApiKey, key)
+    made.site = _from_row(Site, site)
+    return made
+
+
+def _from_row(model: type[models.Model], row: dict[str, Any]) -> Any:
+    fields = model._meta.concrete_fields
+    values = [field.to_python(row[str(field.column)]) for field in fields]
+    return model.from_db(connection.alias, [field.attname for field in fields], values)
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
@@ -65,6 +111,11 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def usable(self) -> "ApiKeyQuerySet":
         """Return the keys that are neither revoked nor expired."""
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None)
+
+    def ending(self) -> "ApiKeyQuerySet":
+        """Return the keys that end within WARN_BEFORE while a client still uses them, and whose site has no warning."""
+        soon = self.usable().filter(expires_at__lt=Now() + WARN_BEFORE, warned_at=None)
+        return soon.filter(last_used_at__gt=Now() - STILL_USED)
 
     def find(self, token: str) -> "ApiKey | None":
         """Return the usable key with this token, else None; both cost the same work."""
@@ -77,14 +128,8 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         """Return the key with its site."""
         if not sql.is_postgresql():
             return self.select_related("site").filter(prefix=prefix).first()
-        row = next(iter(sql.fetch_all(_find_statement(), [prefix])), None)
-        if row is None:
-            return None
-        names = _columns(ApiKey)
-        key = ApiKey.from_db(self.db, names, row[: len(names)])
-        key.scopes = json.loads(row[names.index("scopes")])
-        key.site = Site.from_db(self.db, _columns(Site), row[len(names) :])
-        return key
+        [rows] = sql.fetch_one(FIND_POSTGRESQL, [prefix])
+        return _make(rows) if rows else None
 
     def make(
         self,
@@ -126,6 +171,12 @@ class ApiKey(models.Model):
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
     revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
     made_by = models.ForeignKey(User, models.SET_NULL, null=True, editable=False, verbose_name=_("made by"))
+    replaced_by = models.ForeignKey(
+        "self", models.SET_NULL, null=True, editable=False, related_name="+", verbose_name=_("replaced by")
+    )
+    """The key that a rotation made; this one ends at `expires_at`."""
+    warned_at = models.DateTimeField(null=True, editable=False)
+    """When the support of its site was emailed that it ends while it is in use."""
 
     objects = ApiKeyQuerySet.as_manager()
 
@@ -149,16 +200,44 @@ class ApiKey(models.Model):
         """Return whether the key is neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > timezone.now())
 
+    @property
+    def may_rotate(self) -> bool:
+        """Return whether a rotation can replace the key: once, while it is valid."""
+        return self.usable and self.replaced_by_id is None
+
     def used(self) -> None:
         """Update the time of the last use, at most once a minute."""
         if self.last_used_at is None or self.last_used_at < timezone.now() - LAST_USED_PRECISION:
             ApiKey.objects.filter(pk=self.pk).update(last_used_at=Now())
+
+    def rotate(
+        self, *, who: str, ends_at: datetime, expires_at: datetime | None = None, made_by: User | None = None
+    ) -> str:
+        """Create a key beside this one, which ends at `ends_at`; return its token. Raise ValidationError.
+
+        The new key has the same site, name and scopes. expires_at: of the new key; None for never.
+        """
+        with transaction.atomic():
+            old = ApiKey.objects.select_for_update(of=("self",)).select_related("site").get(pk=self.pk)
+            if not old.may_rotate:
+                raise ValidationError(_("This key is not valid any more, or was rotated before."), code="rotated")
+            token = ApiKey.objects.make(
+                old.name, old.scopes, who=who, expires_at=expires_at, made_by=made_by, site=old.site
+            )
+            new = ApiKey.objects.only("prefix").get(prefix=token.split("_")[1])
+            old.expires_at = min(filter(None, (old.expires_at, ends_at)))
+            old.replaced_by, old.warned_at = new, None
+            old.save(update_fields=["expires_at", "replaced_by", "warned_at"])
+            detail = {"new": f"nk_{new.prefix}_…", "ends": old.expires_at.isoformat(timespec="minutes")}
+            audit.record(who, audit.AuditEntry.Act.ROTATE_KEY, str(old), **detail)
+        return token
 
     def revoke(self, *, who: str) -> bool:
         """Revoke the key; False when it was revoked before."""
         with transaction.atomic():
             revoked = ApiKey.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=Now())
             if revoked:
+                ApiKey.objects.filter(replaced_by=self.pk).update(replaced_by=None)  # which can be rotated again
                 audit.record(who, audit.AuditEntry.Act.REVOKE_KEY, str(self))
         return bool(revoked)
 

@@ -11,7 +11,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.mail import dates
 from accounts.sign_in.event import SignIn
-from accounts.sites import colours, disputes, opt_out
+from accounts.sites import disputes, opt_out
+from jobs.design import accent_styles
 
 COLOUR_SECONDS = 365 * 24 * 3600
 
@@ -63,7 +64,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
 def brand_styles(request: HttpRequest, colour: str) -> HttpResponse:
     """Return the styles of an accent colour, six hexadecimal digits: pages may have no styles of their own."""
     return HttpResponse(
-        colours.styles(f"#{colour}"),
+        accent_styles(f"#{colour}"),
         content_type="text/css; charset=utf-8",
         headers={"Cache-Control": f"public, max-age={COLOUR_SECONDS}, immutable"},
     )

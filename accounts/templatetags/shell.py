@@ -9,10 +9,6 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from jobs.cluster import clusters
-from jobs.core import pauses
-from jobs.core.job import JobLog
-
 register = template.Library()
 
 
@@ -34,10 +30,11 @@ PAGES = (
     Page(_("Sites"), "s", "admin:accounts_site_changelist", "accounts.view_site"),
     Page(_("Sending"), "e", "admin:jobs_jobtypestate_changelist", "jobs.view_jobtypestate"),
     Page(_("Schedules"), "c", "admin:jobs_schedulestate_changelist", "jobs.view_schedulestate"),
-    Page(_("Alerts"), "l", "admin:jobs_alertstate_changelist", "jobs.view_alertstate"),
     Page(_("Workers"), "w", "admin:jobs_cluster_changelist", "jobs.view_cluster"),
+    Page(_("Alerts"), "l", "admin:jobs_alertstate_changelist", "jobs.view_alertstate"),
     Page(_("Audit"), "a", "admin:jobs_auditentry_changelist", "jobs.view_auditentry"),
 )
+"""In the order of an operator's tasks: look, find the fault, find the person, act, and see who did what."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +57,26 @@ def shell_links(request: HttpRequest) -> list[Link]:
     return [Link(str(page.label), page.key, path, exact and path == here) for page, path in shown]
 
 
-@register.inclusion_tag("admin/accounts/health.html")
-def health() -> dict[str, Any]:
+@register.simple_tag
+def tables_link(request: HttpRequest) -> Link:
+    """Return the link to Django's pages of every model."""
+    path = reverse("all_tables")
+    return Link(str(_("All tables")), "", path, request.path == path)
+
+
+@register.inclusion_tag("admin/accounts/health.html", takes_context=True)
+def health(context: template.Context) -> dict[str, Any]:
     """Return the first thing that is wrong, with the page of its cause, or that nothing is."""
-    if not clusters.alive().exists():
-        return {"tone": "bad", "label": _("No worker"), "path": reverse("admin:jobs_cluster_changelist")}
-    if pauses.active_pauses():
+    from jobs.admin.panels import present  # a worker loads every library of tags, and no page
+
+    now = present.load(context["request"])
+    if not now.alive:
+        tone, label = ("soon", _("No worker yet")) if now.fresh else ("bad", _("No worker"))
+        return {"tone": tone, "label": label, "path": reverse("admin:jobs_cluster_changelist")}
+    if now.pauses:
         return {"tone": "soon", "label": _("Paused"), "path": reverse("admin:jobs_jobtypestate_changelist")}
-    if pauses.suspended().exists():
+    if now.suspended:
         return {"tone": "bad", "label": _("A breaker is open"), "path": reverse("admin:jobs_jobtypestate_changelist")}
-    if JobLog.objects.dead().exists():
+    if now.has_dead_letters:
         return {"tone": "soon", "label": _("Dead letters"), "path": reverse("admin:jobs_joblog_dead")}
     return {"tone": "", "label": _("All is well"), "path": reverse("admin:index")}

@@ -14,6 +14,8 @@ STALLED_SECONDS = 60
 DEAD_LETTERS, DEAD_MINUTES = 5, 15
 DEATHS, DEATH_MINUTES = 3, 15
 RESTARTS, RESTART_MINUTES = 3, 30
+OVERDUE_SECONDS = 300
+NEXT_TICK = "notifier_schedule_next_tick_timestamp_seconds"
 
 
 def read_queue() -> Gauges:
@@ -39,6 +41,11 @@ def _dead_letters(readings: Readings) -> list[str]:
 def _deaths(readings: Readings) -> list[str]:
     grown = readings.increases("attempts", timedelta(minutes=DEATH_MINUTES))
     return present(sum(n for key, n in grown.items() if key[1:2] == ("lost",)) > DEATHS)
+
+
+def _overdue(readings: Readings) -> list[str]:
+    now = readings.now.timestamp()
+    return sorted(name for name, next_tick in readings.gauge(NEXT_TICK).items() if now - next_tick > OVERDUE_SECONDS)
 
 
 def _restarts(readings: Readings) -> list[str]:
@@ -101,6 +108,15 @@ RULES = (
         _("A cluster was replaced more than three times in half an hour."),
         _('Read its log lines "cluster is stuck" and "cluster ended unexpectedly".'),
         _restarts,
+    ),
+    Rule(
+        "NotifierScheduleOverdue",
+        f"max by (schedule) (time() - {NEXT_TICK}) > {OVERDUE_SECONDS}",
+        0,
+        TICKET,
+        _("A schedule has been due for five minutes, and no cluster has started its job."),
+        _("Look at the schedules in the admin: the row says why. Start manage.py qcluster if none runs."),
+        _overdue,
     ),
     Rule(
         "NotifierLaneIsPaused",

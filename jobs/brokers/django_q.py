@@ -34,7 +34,6 @@ from django_q.exceptions import TimeoutException
 from django_q.models import OrmQ
 from django_q.signals import post_execute_in_worker, pre_execute
 from django_q.signing import BadSignature, PickleSerializer, SignedPackage
-from django_q.tasks import async_task
 from django_q.timeout import TimeoutHandler
 from django_q.worker import worker
 
@@ -54,6 +53,10 @@ OTHER_PROCESSES = 4  # of a cluster, in addition to its workers: main, sentinel,
 
 INSERT_MESSAGE = """
 INSERT INTO django_q_ormq (key, payload, lock) VALUES (%s, %s, statement_timestamp() + %s * interval '1 second')
+"""
+INSERT_FIRST_MESSAGE = """
+INSERT INTO django_q_ormq (key, payload, lock) SELECT %s, 'job:' || written, statement_timestamp() FROM first
+WHERE written IS NOT NULL
 """
 # Each queue that has messages, by its key: how many are visible, up to a limit; since when; and the seconds until the
 # first one is. It jumps from one key to the next in the index (key, lock), however many messages are between them; the
@@ -141,15 +144,10 @@ def make_broker() -> Any:
     return import_string(Conf.BROKER_CLASS)()
 
 
-def send_task(function: str, *args: Any, broker: Any, lane: str) -> None:
-    """Store a message that names a function and its arguments in the broker. lane: of the task."""
-    async_task(function, *args, broker=broker, group=str(lane))  # a plain text: version 0.9 has no Lane
-
-
 def pack_task(function: str, *args: Any, id: str, name: str, lane: str) -> str:
-    """Return the payload of a task that is handed to a worker without being stored."""
+    """Return the payload of a task, as django-q2's `async_task` makes it. lane: of the task."""
     task = {"id": id, "name": name, "func": function, "args": args, "kwargs": {}, "started": timezone.now()}
-    task["group"] = str(lane)
+    task["group"] = str(lane)  # a plain text: version 0.9 has no Lane
     return SignedPackage.dumps(task)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from jobs.brokers import django_q
 from jobs.brokers.django_q import Receipt
 from jobs.brokers.lanes import ORDER
-from jobs.brokers.messages import RUN_MANY, attempts_of
+from jobs.brokers.messages import PLAIN, RUN, RUN_MANY, attempts_of
 from jobs.conf import conf
 
 MAX_TASK_BATCHES = 4  # times JOB_BATCH_SIZE jobs are a task at most: between two tasks a worker sends nothing
@@ -61,9 +61,17 @@ def _make_tasks(read: list[Fetched], together: bool) -> list[Task]:
     """Return the tasks of the messages of one lane."""
     firsts = [message for message in read if together and message.attempt[1] == 1]
     if len(firsts) <= django_q.workers():
-        return [Task([message.receipt], message.payload, message.lane) for message in read]
+        return [Task([message.receipt], _pack(message), message.lane) for message in read]
     alone = [message for message in read if message.attempt[1] != 1]
-    return [Task([message.receipt], message.payload, message.lane) for message in alone] + _combine(firsts)
+    return [Task([message.receipt], _pack(message), message.lane) for message in alone] + _combine(firsts)
+
+
+def _pack(message: Fetched) -> str:
+    """Return the payload of a task of one message: its own, unless that is a plain text."""
+    if not PLAIN.match(message.payload):
+        return message.payload
+    named = {"id": str(message.attempt[0]), "name": "a job", "lane": message.lane}
+    return django_q.pack_task(RUN, *message.attempt, **named)
 
 
 def _combine(firsts: list[Fetched]) -> list[Task]:

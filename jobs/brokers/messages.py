@@ -4,6 +4,7 @@ A message may be lost, repeated or late: the job's row is the truth, and `JobLog
 attempt is over. The broker that Q_CLUSTER names carries them.
 """
 
+import re
 import uuid
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,8 @@ from django.db import models, transaction
 from django.db.models.functions import Now
 
 from jobs.brokers import django_q
+from jobs.brokers.lanes import QueueId
+from jobs.core import sql
 from jobs.core.job import THIS_SITE, JobLog
 from jobs.core.pauses import Lane
 from jobs.core.sql import channels
@@ -24,6 +27,7 @@ CHANNEL = "jobs"
 ORM_BROKER = "jobs.brokers.orm.OrmBroker"  # the broker whose messages are rows of our database
 OVERDUE = timedelta(seconds=5)  # visible for longer, a message had no NOTIFY, or the queue is long
 UNKNOWN_AGE = datetime(1970, 1, 1, tzinfo=UTC)  # of messages whose broker does not know their age: older than any job
+PLAIN = re.compile(r"job:(\d+)\Z")  # of the first attempt of a job; workers of version 0.9 leave it to the reconciler
 RUN, RUN_MANY = "jobs.worker.entry.run", "jobs.worker.entry.run_many"
 
 
@@ -44,6 +48,14 @@ class Message(NamedTuple):
 def to(job: JobLog, attempt: int) -> Message:
     """Return the message for attempt number `attempt` of a job."""
     return Message(job.pk, attempt, job.lane, job.source)
+
+
+def first_message(job: JobLog) -> sql.Other:
+    """Return the statement that stores the message of a new job's first attempt, for `first` with its key `written`.
+
+    The message is a plain text: what only our database could have written needs no signature.
+    """
+    return django_q.INSERT_FIRST_MESSAGE, [QueueId(job.lane, job.source).key(django_q.queue_name())]
 
 
 def send(message: Message, delay: float = 0.0) -> None:
@@ -77,16 +89,12 @@ def send_next(job: JobLog) -> None:
 
 
 def _store(attempts: list[Message], delay: float) -> None:
-    broker = django_q.make_broker()
-    broker.delay = delay
-    if in_our_database():
-        for pk, attempt, broker.lane, broker.source in attempts:
-            django_q.send_task(RUN, pk, attempt, broker=broker, lane=broker.lane)
-        return
     tasks: dict[tuple[str, str], list[str]] = defaultdict(list)
     for pk, attempt, lane, source in attempts:
         named = {"id": uuid.uuid4().hex, "name": "a job", "lane": lane}
         tasks[lane, source].append(django_q.pack_task(RUN, pk, attempt, **named))
+    broker = django_q.make_broker()
+    broker.delay = delay
     for (broker.lane, broker.source), queued in tasks.items():
         broker.enqueue_many(queued)
 
@@ -117,6 +125,8 @@ def attempts_of(payload: str) -> list[tuple[int, int]]:
 
     Returns nothing, and logs an error, when the message is not ours.
     """
+    if plain := PLAIN.match(payload):
+        return [(int(plain[1]), 1)]
     try:
         function, attempt = django_q.unpack_task(payload)
         if function == RUN:

@@ -7,7 +7,7 @@ truth, and `JobLog.objects.claim` refuses a message whose attempt is over.
 import time
 from collections import defaultdict
 from datetime import datetime
-from typing import Any
+from functools import cached_property
 
 import structlog
 from django.db import DatabaseError, InterfaceError, connection, models
@@ -36,28 +36,34 @@ class OrmBroker(ORM):
 
     # of a message that is enqueued: seconds until it becomes visible, and its queue
     delay, lane, source = 0.0, str(Lane.DEFAULT), THIS_SITE
+    # of the process that fetches messages
+    _look_at = 0.0  # time.monotonic() of the next look at the table, without a NOTIFY
+    _looks = 0  # requested by the watchdog and done
+    _looked_at = ALL_LANES  # the lanes of that look: those with room for tasks
 
-    def __init__(self, list_key: str | None = None) -> None:
-        super().__init__(list_key)
-        self._prepare()
+    @cached_property
+    def _listener(self) -> listener.Listener:
+        return listener.Listener(CHANNEL)
 
-    def __setstate__(self, state: Any) -> None:
-        super().__setstate__(state)
-        self._prepare()
+    @cached_property
+    def _turns(self) -> Turns:
+        return Turns()
 
-    def _prepare(self) -> None:
-        self._look_at = 0.0  # time.monotonic() of the next look at the table, without a NOTIFY
-        self._looks = 0  # requested by the watchdog and done
-        self._looked_at = ALL_LANES  # the lanes of that look: those with room for tasks
-        self._listener, self._turns, self._room = listener.Listener(CHANNEL), Turns(), Room()
+    @cached_property
+    def _room(self) -> Room:
+        return Room()
 
     def enqueue(self, task: str) -> None:
-        """Store a message that becomes visible after `delay` seconds."""
+        self.enqueue_many([task])
+
+    def enqueue_many(self, tasks: list[str]) -> None:
+        """Store messages that become visible after `delay` seconds."""
         key = QueueId(self.lane, self.source).key(self.list_key)
-        if sql.is_postgresql():
-            sql.execute(django_q.INSERT_MESSAGE, [key, task, self.delay])
-        else:
-            self.get_connection().create(key=key, payload=task, lock=from_now(self.delay))
+        for task in tasks:
+            if sql.is_postgresql():
+                sql.execute(django_q.INSERT_MESSAGE, [key, task, self.delay])
+            else:
+                self.get_connection().create(key=key, payload=task, lock=from_now(self.delay))
 
     def acknowledge(self, task_id: list[Receipt]) -> None:
         """Delete messages by their ids."""

@@ -21,6 +21,7 @@ class AuditEntry(models.Model):
         CREATE_KEY = "create_key", _("created an API key")
         REACTIVATE = "reactivate", _("reactivated a suppressed address")
         REVOKE_KEY = "revoke_key", _("revoked an API key")
+        ROTATE_KEY = "rotate_key", _("rotated an API key")
         DELETE_USER = "delete_user", _("deleted an account")
         RESTORE_RIGHTS = "restore_rights", _("restored suspended rights")
         EXPORT_USER = "export_user", _("exported the data of an account")
@@ -35,6 +36,7 @@ class AuditEntry(models.Model):
         ERASE_USER = "erase_user", _("erased the user of a site")
         CANCEL_REQUEST = "cancel_request", _("cancelled a pending request")
         TEST_ALERT = "test_alert", _("sent a test alert")
+        CHECK = "check", _("tested a part of the installation")
 
     at = models.DateTimeField(_("at"), db_default=Now())
     who = models.CharField(_("who"), max_length=150)

@@ -13,6 +13,7 @@ import zlib
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from django.db import Error, connection, models
@@ -29,6 +30,7 @@ WRITE_SECONDS = 2.0
 # upper bounds of the buckets of durations, in seconds; the last bucket is INFINITY
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 INFINITY = "+Inf"
+ROW, COLUMNS = "(%s, %s, %s, %s, %s, %s, {clock})", 6  # of a sum, and how many values it takes
 
 
 @dataclass(frozen=True, order=True)
@@ -103,16 +105,29 @@ def sums(observed: Iterable[tuple[Count, float]]) -> Sums:
 
 def add(*parts: Sums) -> None:
     """Add sums with one statement; they commit or roll back with the caller's transaction."""
+    if rows := _rows(parts):
+        values = ", ".join([ROW.format(clock=sql.clock())] * (len(rows) // COLUMNS))
+        sql.execute(statements.UPSERT_COUNTERS.format(rows=f"VALUES {values}"), rows)
+
+
+def adding(*parts: Sums) -> list[sql.Other]:
+    """Return the statement that adds sums if `first` has a row, for `sql.fetch_together`; none without sums."""
+    if not (rows := _rows(parts)):
+        return []
+    values = ", ".join([ROW.format(clock=sql.clock())] * (len(rows) // COLUMNS))
+    chosen = f"SELECT counts.* FROM (VALUES {values}) AS counts WHERE EXISTS (SELECT FROM first)"  # noqa: S608
+    return [(statements.UPSERT_COUNTERS.format(rows=chosen), rows)]
+
+
+def _rows(parts: Iterable[Sums]) -> list[Any]:
+    """Return the values of ROW for each sum, one after another."""
     joined: Sums = {}
     for what, (count, total) in ((what, part[what]) for part in parts for what in part):
         before = joined.get(what, (0, 0.0))
         joined[what] = (before[0] + count, before[1] + total)
-    if not joined:
-        return
     slot = zlib.crc32(f"{socket.gethostname()}:{os.getpid()}".encode()) % SLOTS
     rows = [(slot, what.name, "|".join(what.labels)[:200], what.bucket, *joined[what]) for what in sorted(joined)]
-    values = ", ".join([f"(%s, %s, %s, %s, %s, %s, {sql.clock()})"] * len(rows))
-    sql.execute(statements.UPSERT_COUNTERS.format(values=values), [value for row in rows for value in row])
+    return [value for row in rows for value in row]
 
 
 def restore(taken: Sums) -> None:

@@ -38,6 +38,17 @@ class ErrorClass(models.TextChoices):
     OBSOLETE = "obsolete", _("nothing left to do")
 
 
+class Reason(models.TextChoices):
+    """Why a job is a dead letter or discarded."""
+
+    EXHAUSTED = "exhausted", _("every attempt failed")
+    PERMANENT = "permanent", _("refused for good")
+    POISON = "poison", _("its workers died")
+    EXPIRED = "expired", _("too old to send")
+    SUPPRESSED = "suppressed", _("suppressed before the attempt")
+    CANCELLED = "cancelled", _("cancelled by its caller")
+
+
 class JobError(Exception):
     """An error whose kind the handler knows; its fields are those of `Failure`."""
 

@@ -6,7 +6,6 @@ ended, and settles nothing. All times come from the database's clock.
 """
 
 import json
-from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -19,9 +18,10 @@ from django.utils.translation import gettext_lazy as _
 from jobs.conf import conf
 from jobs.core import attempts, job_types, pauses, sql
 from jobs.core.errors import ErrorClass, Failure
+from jobs.core.errors import Reason as Reason  # others import it from here
 from jobs.core.job_reads import JobReads
 from jobs.core.pauses import Lane
-from jobs.core.sql import from_now, statements
+from jobs.core.sql import from_now, statements, together
 
 JOB_ID = r"^[A-Za-z0-9._:-]{1,128}\Z"
 STORED_ID = r"^[A-Za-z0-9._:-]{1,200}\Z"  # another site's: its source, a colon, and its own id
@@ -39,17 +39,6 @@ class Status(models.TextChoices):
     FAILED = "failed", _("failed, will be tried again")
     DLQ = "dlq", _("dead letter")
     DISCARDED = "discarded", _("discarded")
-
-
-class Reason(models.TextChoices):
-    """Why a job is a dead letter or discarded."""
-
-    EXHAUSTED = "exhausted", _("every attempt failed")
-    PERMANENT = "permanent", _("refused for good")
-    POISON = "poison", _("its workers died")
-    EXPIRED = "expired", _("too old to send")
-    SUPPRESSED = "suppressed", _("suppressed before the attempt")
-    CANCELLED = "cancelled", _("cancelled by its caller")
 
 
 WAITING = (Status.ENQUEUED, Status.FAILED)
@@ -101,9 +90,10 @@ class JobQuerySet(JobReads["JobLog"]):
         """Claim jobs for `attempts`, (key, number of the attempt) pairs; return those that were claimed."""
         if not sql.is_postgresql() or any(attempt != 1 for _, attempt in attempts):
             return [job for pk, attempt in attempts if (job := self.claim(pk, attempt, worker))]
-        leases = [json.dumps(job_types.leases()), conf.JOB_LEASE_SECONDS]
-        taken = self.raw(statements.CLAIM_FIRST, [worker, *leases, [pk for pk, _ in attempts]])
-        return sorted(taken, key=lambda job: job.pk)
+        return sorted(self.raw(*self._claiming([pk for pk, _ in attempts], worker)), key=lambda job: job.pk)
+
+    def _claiming(self, pks: list[int], worker: str) -> sql.Other:
+        return statements.CLAIM_FIRST, [worker, json.dumps(job_types.leases()), conf.JOB_LEASE_SECONDS, pks]
 
     def claim(self, pk: int, attempt: int, worker: str) -> "JobLog | None":
         """Claim job `pk` for its attempt number `attempt`; None when it cannot be claimed.
@@ -136,26 +126,34 @@ class JobQuerySet(JobReads["JobLog"]):
         job.expired = job.expires_at < now
         return job
 
-    def complete_many(self, jobs: list["JobLog"]) -> set[int]:
-        """Move `jobs` to completed, in a transaction; return the keys whose lease was not lost."""
-        won: set[int] = set()
-        by_attempt: dict[int, list[int]] = defaultdict(list)
-        for job in jobs:
-            by_attempt[job.attempt_count].append(job.pk)
-        for attempt, pks in by_attempt.items():
-            won |= self._complete(pks, attempt)
-        for job in jobs:
-            job.status = Status.COMPLETED if job.pk in won else job.status
-        return won
+    def complete_many(self, jobs: list["JobLog"], others: tuple[sql.Other, ...] = ()) -> set[int]:
+        """Move `jobs` to completed, in a transaction; return those whose lease was not lost; see `_complete`."""
+        won: dict[int, datetime | None] = {}
+        for attempt in {job.attempt_count for job in jobs}:
+            won |= self._complete([job.pk for job in jobs if job.attempt_count == attempt], attempt, others)
+        for job in (job for job in jobs if job.pk in won):
+            job.status, job.processed_at = Status.COMPLETED, won[job.pk]
+        return set(won)
 
-    def _complete(self, pks: list[int], attempt: int) -> set[int]:
+    def _complete(self, pks: list[int], attempt: int, others: tuple[sql.Other, ...]) -> dict[int, datetime | None]:
+        """Return the keys of the completed jobs, and when. others: PostgreSQL executes them in the same statement."""
         if sql.is_postgresql():
-            return sql.fetch_keys(statements.COMPLETE, [pks, attempt])
+            return dict(sql.fetch_all(*together.combine(statements.COMPLETE, [pks, attempt], others)))
         mine = self.filter(pk__in=pks, attempt_count=attempt, status=Status.PROCESSING)
-        won = set(mine.select_for_update().values_list("pk", flat=True))
+        won = dict.fromkeys(mine.select_for_update().values_list("pk", flat=True))
         settled = {"status": Status.COMPLETED, "processed_at": Now(), "lease_until": None}
         mine.filter(pk__in=won).update(**settled, error="", stack_trace="", error_class="", fingerprint="")
         return won
+
+    def complete_and_claim(
+        self, job: "JobLog", others: tuple[sql.Other, ...], following: int, worker: str
+    ) -> tuple[set[int], list["JobLog"]]:
+        """Do as `complete_many` with a job and as `claim_many` with another's first attempt, outside a transaction."""
+        completing = together.combine(statements.COMPLETE, [[job.pk], job.attempt_count], others)
+        won, columns, claimed = together.fetch_both(completing, self._claiming([following], worker))
+        for key in won:
+            job.status, job.processed_at = Status.COMPLETED, key[1]
+        return {key[0] for key in won}, [self.from_row(columns, row) for row in claimed]
 
 
 class JobLog(models.Model):

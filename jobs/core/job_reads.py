@@ -1,6 +1,7 @@
 """Questions about jobs that need no status: whose they are, and how long they have waited."""
 
-from typing import Generic, Self, TypeVar
+import json
+from typing import Any, Generic, Self, TypeVar
 
 from django.db import models
 from django.db.models import F
@@ -18,6 +19,17 @@ class JobReads(models.QuerySet[Row], Generic[Row]):
     def of_site(self, source: str) -> Self:
         """Return those of another site, by its index: see `JobLog.Meta`."""
         return self.annotate(lower_source=Lower("source")).filter(lower_source=source.lower(), source=source)
+
+    def from_row(self, columns: list[str], row: tuple[Any, ...]) -> Row:
+        """Return the job of a row that a statement of PostgreSQL returned; other columns become attributes."""
+        values = dict(zip(columns, row, strict=True))
+        fields = self.model._meta.concrete_fields
+        read = [values.pop(field.attname) for field in fields]
+        job: Any = self.model.from_db(self.db, [field.attname for field in fields], read)
+        for name, value in {**values, "payload": json.loads(job.payload)}.items():
+            setattr(job, name, value)
+        made: Row = job
+        return made
 
     def oldest_waits(self) -> dict[str, float]:
         """Return the seconds since the first of these jobs of each lane was due; 0 in a lane without jobs."""

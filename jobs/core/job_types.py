@@ -34,6 +34,8 @@ class Execution:
     """Whether the handler uses no database, so that many calls may run in threads."""
     preload: Callable[[], None] = lambda: None
     """Called once, before the workers are forked, without a database: loads what the first jobs would load."""
+    settles_alone: bool = False
+    """Whether the receivers of its settlement (`on_settled`) write nothing for a job that returned nothing."""
     release: Callable[[], None] = lambda: None
     """Called in a thread that has no more handlers to call: closes the thread's connections."""
     exchange: Callable[[], None] = lambda: None
@@ -52,7 +54,7 @@ class Presentation:
     name_keys: frozenset[str] = frozenset()
     """The payload's keys that hold a user's name; their values are masked."""
     preview: Callable[[JobLog, str], tuple[str, str, str]] | None = None
-    """Returns subject, text and HTML of a job's email in a language ("mn", "en"); the payload may be masked."""
+    """Returns subject, text and HTML of a job's email in a language of LANGUAGES; the payload may be masked."""
     suppressed: tuple[str | Promise, str | Promise] = ("", "")
     """The advice for a job that the precheck refused: what happened, and what to do."""
     user_page: Callable[[JobLog], str] | None = None

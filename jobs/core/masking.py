@@ -32,7 +32,7 @@ PRIVATE = re.compile(
 )
 SECRET = re.compile(r"token|secret|password|cookie|authorization|api_?key", re.IGNORECASE)
 WORDS = re.compile(r"[A-Za-z][A-Za-z -]{0,38}")  # too short for a token without digits; no other pattern matches it
-OUR_IDS = {"job_id", "request_id", "sign_in", "batch", "cluster", "worker", "logger", "level", "timestamp"}
+OUR_IDS = {"job_id", "request_id", "sign_in", "batch", "cluster", "worker", "logger", "level", "timestamp", "route"}
 LONGEST_VALUE = 2_000  # characters shown of one text of a payload
 LONGEST_TEXT = 20_000  # characters shown of an error, a trace, a whole payload
 LONGEST_LIST = 100  # items shown of one list of a payload

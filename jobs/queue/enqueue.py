@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 from structlog.contextvars import get_contextvars
 
@@ -17,6 +17,7 @@ from jobs.brokers import messages
 from jobs.core import job_types, used_ids
 from jobs.core.job import JOB_ID, STORED_ID, THIS_SITE, JobLog
 from jobs.core.pauses import Lane
+from jobs.core.sql import short
 from jobs.queue import admission
 from jobs.queue.admission import Admission, Limits
 from jobs.stats import job_counts
@@ -66,8 +67,17 @@ def enqueue(
     """
     job = new_job(job_type, payload, job_id=job_id, user_id=user_id, source=source, lane=lane, run_at=run_at)
     try:
-        with transaction.atomic():
-            [refused] = enqueue_jobs([job])
+        if _is_sent_with_its_row(job):
+            [refused] = _write([job], sends=True)
+        else:
+            with transaction.atomic():
+                [refused] = enqueue_jobs([job])
+    except OperationalError as error:
+        if not short.is_committed(error):
+            raise
+        log.warning("listeners cannot be notified", error=str(error))
+        job = JobLog.objects.get(job_id=job_id)
+        refused = None
     except IntegrityError:  # another transaction wrote this id at the same time: the unique job_id is the lock
         raise Duplicate(JobLog.objects.get(job_id=job_id)) from None
     if refused:
@@ -137,16 +147,30 @@ def enqueue_jobs(jobs: Sequence[JobLog], limits: Limits | None = None) -> list[R
     limits: instead of those of the job type. Each job counts against the limits of those after it.
     Raises LookupError (unknown type). A database error leaves it to the caller to roll back.
     """
-    kind = job_types.get(jobs[0].job_type)
-    usual = Limits(kind.per_hour, kind.presentation.recipient, kind.per_address or 0)
-    refused = [_explain(job, why) for job, why in zip(jobs, admission.admit(jobs, limits or usual), strict=True)]
+    refused = _write(jobs, limits)
     written = [job for job, why in zip(jobs, refused, strict=True) if why is None]
     if tracing.is_on():
         _trace(written)
     _send_messages(written)
-    for job in written:
-        log.info("job enqueued", job_id=job.job_id, job_type=job.job_type, source=job.source)
     return refused
+
+
+def _write(jobs: Sequence[JobLog], limits: Limits | None = None, *, sends: bool = False) -> list[Refused | None]:
+    """Write the rows of jobs of one type; return why each was not written, else None. sends: see `admission.admit`."""
+    kind = job_types.get(jobs[0].job_type)
+    usual = Limits(kind.per_hour, kind.presentation.recipient, kind.per_address or 0)
+    admitted = admission.admit(jobs, limits or usual, sends=sends)
+    refused = [_explain(job, why) for job, why in zip(jobs, admitted, strict=True)]
+    for job, why in zip(jobs, refused, strict=True):
+        if why is None:
+            log.info("job enqueued", job_id=job.job_id, job_type=job.job_type, source=job.source)
+    return refused
+
+
+def _is_sent_with_its_row(job: JobLog) -> bool:
+    """Return whether the row of a job and its message can be written in one round trip, which is their transaction."""
+    now = not isinstance(job.run_at, datetime)
+    return now and messages.in_our_database() and short.is_possible() and not tracing.is_on()
 
 
 def write_discarded(job: JobLog, why: str) -> JobLog:

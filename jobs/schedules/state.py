@@ -15,6 +15,7 @@ from jobs.core.job import JobLog
 from jobs.schedules import cron
 from jobs.schedules.registry import Schedule
 
+NEXT_TICK = "notifier_schedule_next_tick_timestamp_seconds"
 LATE_SECONDS = 60
 """Ticks that are late by at most this are all run: a restart takes less. After a longer interruption, the latest is."""
 
@@ -82,6 +83,12 @@ def due(within: float = 0.0) -> models.QuerySet[ScheduleState]:
 def waiting() -> models.QuerySet[ScheduleState]:
     """Return the schedules that have a next tick and are not paused."""
     return ScheduleState.objects.filter(next_tick__isnull=False, paused_at=None)
+
+
+def read_next_ticks() -> dict[tuple[str, str], float]:
+    """Return when each schedule is due next, for the alert rules: by the metric and the name of the schedule."""
+    rows = ((row.name, row.next_tick) for row in waiting())
+    return {(NEXT_TICK, name): next_tick.timestamp() for name, next_tick in rows if next_tick}
 
 
 def adopt(schedules: dict[str, Schedule], loaded_at: datetime, now: datetime) -> None:

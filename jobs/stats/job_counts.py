@@ -6,18 +6,18 @@ from jobs.core.errors import Failure
 from jobs.core.job import JobLog, Status
 
 
-def count_settlement(job: JobLog, failure: Failure | None, seconds: float) -> Sums:
-    """Return the counts of an attempt that was settled as `job.status`, `seconds` after its claim."""
-    kind = job.job_type
-    counted = [(Count("attempts", (kind, job.status, failure.error_class if failure else "")), 0.0)]
+def count_settlement(job: JobLog, failure: Failure | None, seconds: float, status: str = "") -> Sums:
+    """Return the counts of an attempt that is settled as `status` (else `job.status`), `seconds` after its claim."""
+    kind, status = job.job_type, status or job.status
+    counted = [(Count("attempts", (kind, status, failure.error_class if failure else "")), 0.0)]
     counted += [timed("run", seconds, kind)]
     if job.waited is not None:
         counted.append(timed("pickup", job.waited, kind, job.lane))
-    if job.status == Status.COMPLETED:
+    if status == Status.COMPLETED:
         counted += [(Count("completed", (kind,)), 0.0), timed("end_to_end", job.age + seconds, kind)]
-    if job.status == Status.DISCARDED:
+    if status == Status.DISCARDED:
         counted.append((Count("discarded", (kind,)), 0.0))
-    if job.status == Status.DLQ:
+    if status == Status.DLQ:
         counted.append((Count("dead", (kind, job.dlq_reason)), 0.0))
     return counters.sums(counted)
 

@@ -46,11 +46,21 @@ class Recent:
     failures: dict[str, int]  # failed attempts by class of error
     behind: bool  # whether the minutes are not being counted
     over: bool = False  # whether ENOUGH jobs were completed since the last failure: its cause seems to be fixed
+    pickups: tuple[int, ...] = ()  # histograms of the completed jobs: until a worker took them, and their run time
+    runs: tuple[int, ...] = ()
 
     @property
     def failure_rate(self) -> float:
         """The share of the attempts that failed."""
         return self.failed / self.attempts if self.attempts else 0.0
+
+    def pickup(self, share: float) -> float | None:
+        """Return the seconds within which a worker took that share of the due jobs; None without any."""
+        return minutes.percentile(list(self.pickups), share)
+
+    def run(self, share: float) -> float | None:
+        """Return the seconds within which that share of the jobs ran; None without any."""
+        return minutes.percentile(list(self.runs), share)
 
 
 def load_points(span: str, now: datetime) -> list[Point]:
@@ -101,7 +111,9 @@ def load_recent(now: datetime) -> Recent:
     failures = minutes.summed([row.failures for row in rows])
     done, failed = sum(row.completed for row in rows), sum(failures.values())
     span = (now - rows[0].minute) / timedelta(minutes=1) if rows else 1.0
-    return Recent(done / max(1.0, span), done + failed, failed, failures, minutes.is_behind(), over=_over())
+    pickups, runs = (tuple(minutes.merged([getattr(row, name) for row in rows])) for name in ("pickups", "runs"))
+    counts = (done / max(1.0, span), done + failed, failed, failures)
+    return Recent(*counts, behind=minutes.is_behind(), over=_over(), pickups=pickups, runs=runs)
 
 
 def _over() -> bool:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.core.job import JobLog
@@ -41,6 +41,17 @@ def enqueue_task(
         lane=lane or names.lane_of(task.priority),
         run_at=run_at or task.run_after,
     )
-    job.refresh_from_db()  # the times are the database's
+    _read_times(job)
     task_enqueued.send(type(task.get_backend()), task_result=results.of_job(job, task))
     return job
+
+
+def _read_times(job: JobLog) -> None:
+    """Replace the expressions of a new job's times by the database's times."""
+    times: list[Any] = [job.created_at, job.run_at]
+    created, asked = times
+    if isinstance(created, datetime):
+        job.run_at = max(asked, created) if isinstance(asked, datetime) else created
+        job.expires_at = job.run_at + timedelta(seconds=job.policy.lifetime)
+    else:
+        job.refresh_from_db()

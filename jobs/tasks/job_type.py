@@ -12,7 +12,7 @@ from django.utils.module_loading import autodiscover_modules, module_has_submodu
 
 from jobs.conf import conf
 from jobs.core import job_types
-from jobs.core.job_types import JobType
+from jobs.core.job_types import Execution, JobType
 from jobs.tasks import finishing, names
 from jobs.tasks.compat import Task
 from jobs.tasks.options import pick_unique, policy_of
@@ -63,4 +63,5 @@ def resolve(name: str) -> JobType:
         policy = replace(policy, unique=replace(policy.unique, pick=partial(pick_unique, task, policy.unique.key)))
     if finishing.settled not in job_types.settled_receivers(name):
         job_types.on_settled(name, finishing.settled)
-    return JobType(name, handler=run_task, lane=names.lane_of(task.priority), policy=policy)
+    lane, execution = names.lane_of(task.priority), Execution(settles_alone=True)
+    return JobType(name, handler=run_task, lane=lane, policy=policy, execution=execution)

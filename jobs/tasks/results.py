@@ -79,9 +79,12 @@ def load(result_id: str) -> TaskResult:
         raise TaskResultDoesNotExist(f"{result_id}: {error}") from error
 
 
-def of_job(job: JobLog, task: Task) -> TaskResult:
-    """Return the result of a job whose row is up to date."""
-    attempts = list(job.attempts.all()) if job.attempt_count else []
+def of_job(job: JobLog, task: Task, row: stored.TaskResultRow | None = None) -> TaskResult:
+    """Return the result of a job whose row is up to date.
+
+    row: what the task returned, if it is known; else that is read too.
+    """
+    attempts = [] if _never_failed(job) else list(job.attempts.all())
     running = [job.worker] if job.status in HAS_WORKER else []
     began = [attempt.started_at for attempt in attempts if attempt.started_at] + [job.processing_at]
     result: TaskResult = TaskResult(
@@ -98,9 +101,14 @@ def of_job(job: JobLog, task: Task) -> TaskResult:
         errors=[_as_error(attempt) for attempt in attempts] + _cancelled(job, attempts),
         worker_ids=[attempt.worker for attempt in attempts] + running,
     )
-    if job.status == Status.COMPLETED and (row := stored.find(job)):
+    if job.status == Status.COMPLETED and (row := row or stored.find(job)):
         object.__setattr__(result, "_return_value", row.value)
     return result
+
+
+def _never_failed(job: JobLog) -> bool:
+    """Return whether no attempt of the job has ended yet, except the one that completed it."""
+    return job.attempt_count == 0 or (job.attempt_count == 1 and job.status in HAS_WORKER)
 
 
 def _as_error(attempt: JobAttempt) -> TaskError:

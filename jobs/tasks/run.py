@@ -44,7 +44,7 @@ def run_task(job: JobLog) -> None:
     """
     job.returned = None
     task = results.load_task(job)
-    current = JobLog.objects.get(pk=job.pk)
+    current = job if job.attempt_count == 1 and job.processing_at else JobLog.objects.get(pk=job.pk)
     current.status, current.worker, current.attempt_count = Status.PROCESSING, job.worker, job.attempt_count
     result = results.of_job(current, task)
     with isolation.contained():

@@ -1,16 +1,17 @@
 """The warnings of every admin page: no worker is alive, and what is paused, with a countdown."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import template
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from jobs.admin.parts import durations
-from jobs.cluster import clusters
-from jobs.core import job_types, pauses
+from jobs.core import job_types
 from jobs.core.pauses import JobTypeState, LaneState
+
+if TYPE_CHECKING:
+    from jobs.admin.panels.present import Present
 
 register = template.Library()
 
@@ -18,7 +19,7 @@ register = template.Library()
 @register.inclusion_tag("admin/jobs/no_worker.html", takes_context=True)
 def warn_without_worker(context: template.Context) -> dict[str, Any]:
     """Show a warning unless a cluster sends heartbeats. Its link needs the permission to view clusters."""
-    return {"alive": clusters.alive().exists(), "perms": context.get("perms")}
+    return {"present": _load(context), "perms": context.get("perms")}
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class ShownPause:
     @property
     def left(self) -> str:
         """How long it still lasts."""
+        from jobs.admin.parts import durations  # a worker loads every library of tags, and no page
+
         now = timezone.now()
         return durations.format_duration(max(now, self.state.paused_until or now) - now)
 
@@ -38,7 +41,7 @@ class ShownPause:
 @register.inclusion_tag("admin/jobs/pauses.html", takes_context=True)
 def show_pauses(context: template.Context) -> dict[str, Any]:
     """Show what operators paused, and when it ends. The pause of all email is one line."""
-    active = pauses.active_pauses()
+    active = _load(context).pauses
     ends = {str(state): (state.paused_until, state.paused_by) for state in active}
     mail = job_types.mail_types()
     together = len({ends.get(name) for name in mail}) == 1 and mail[0] in ends
@@ -50,3 +53,9 @@ def show_pauses(context: template.Context) -> dict[str, Any]:
 
 def _name(state: JobTypeState | LaneState) -> str:
     return _("Lane %s") % state.get_lane_display() if isinstance(state, LaneState) else state.job_type
+
+
+def _load(context: template.Context) -> "Present":
+    from jobs.admin.panels import present  # a worker loads every library of tags, and no page
+
+    return present.load(context["request"])

@@ -21,7 +21,7 @@ from jobs.core.errors import ErrorClass, Failure, describe
 from jobs.core.job import LOST_LIMIT, JobLog
 from jobs.core.scoreboard import process_context
 from jobs.worker.executor import Executor
-from jobs.worker.settlement import drop_messages, settle
+from jobs.worker.settlement import Following, drop_messages, settle
 from jobs.worker.thread_pool import Outcome
 
 log = structlog.get_logger("jobs.worker.entry")
@@ -96,20 +96,25 @@ class Batch:
         with timeout_postponed():
             self._release_unclaimed()
         self._unclaimed, self._limited = self._limited, []
+        claimed: list[JobLog] = []
         may_claim = not self._stopping
-        while may_claim:
-            with timeout_postponed():
-                claimed = self._precheck(self._claim(1))
+        while claimed or may_claim:
+            if not claimed:
+                with timeout_postponed():
+                    claimed = self._precheck(self._claim(1))
             for job in claimed:
                 with time_limit(job.policy.time_limit):
-                    self._settle([self._executor.execute_alone(job)])
+                    claimed = self._settle([self._executor.execute_alone(job)], claims_next=True)
             may_claim = self._may_claim()
 
     def _claim(self, count: int) -> list[JobLog]:
         """Claim the next `count` jobs; return those that this worker got."""
         attempts, self._unclaimed = self._unclaimed[:count], self._unclaimed[count:]
         now = time.monotonic()
-        jobs = JobLog.objects.claim_many(attempts, worker=self._worker)
+        return self._note_claims(attempts, JobLog.objects.claim_many(attempts, worker=self._worker), now)
+
+    def _note_claims(self, attempts: list[Attempt], jobs: list[JobLog], now: float) -> list[JobLog]:
+        """Note the jobs that were claimed of `attempts`, drop the messages of the others; return the jobs."""
         if tracing.is_on() and jobs:
             with tracing.span("receive", "consumer", links=[job.traceparent for job in jobs], notifier__jobs=len(jobs)):
                 pass  # the spans of the jobs have other parents: their links lead here
@@ -129,18 +134,26 @@ class Batch:
         self._settle([Outcome(job, refused[job.pk], 0.0) for job in jobs if job.pk in refused])
         return [job for job in jobs if job.pk not in refused]
 
-    def _settle(self, outcomes: list[Outcome]) -> None:
-        """Settle jobs and drop their messages, without being interrupted by the timeout."""
+    def _settle(self, outcomes: list[Outcome], *, claims_next: bool = False) -> list[JobLog]:
+        """Settle jobs and drop their messages, without being interrupted by the timeout.
+
+        claims_next: whether the next job may be claimed with them; returns it then, if it may be tried.
+        """
         if not outcomes:
-            return
+            return []
         for outcome in outcomes:
             self._claims[outcome.job.pk].outcome = outcome
         until = min(self._claims[outcome.job.pk].until for outcome in outcomes)
+        next_one = Following(*self._unclaimed[0], self._worker) if claims_next and self._may_claim() else None
+        now = time.monotonic()
         with timeout_postponed():
-            settle(outcomes, [self._receipts.get(outcome.job.pk) for outcome in outcomes], until)
-        for outcome in outcomes:
-            del self._claims[outcome.job.pk]
-        _exchange(outcome.job for outcome in outcomes)
+            settle(outcomes, [self._receipts.get(outcome.job.pk) for outcome in outcomes], until, next_one)
+            for outcome in outcomes:
+                del self._claims[outcome.job.pk]
+            _exchange(outcome.job for outcome in outcomes)
+            if next_one is None or next_one.claimed is None:
+                return []
+            return self._precheck(self._note_claims([self._unclaimed.pop(0)], next_one.claimed, now))
 
     def _may_claim(self) -> bool:
         """Return whether there are jobs to claim, and time and a database to do so."""

@@ -4,30 +4,45 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import structlog
 from django.db import Error, connection, transaction
 
-from jobs.brokers import messages
+from jobs.brokers import django_q, messages
 from jobs.brokers.django_q import Receipt, make_broker
 from jobs.core import counters, job_types, pauses, retry_policy, sql
 from jobs.core.errors import Failure
 from jobs.core.job import JobLog, Status
+from jobs.core.sql import short
 from jobs.stats import job_counts
 from jobs.worker.thread_pool import Outcome
 
 log = structlog.get_logger("jobs.worker.entry")
 
 
-def settle(outcomes: list[Outcome], receipts: Iterable[Receipt], until: float) -> None:
-    """Settle the jobs of `outcomes` and drop their messages.
+@dataclass
+class Following:
+    """The attempt that a worker makes next: its claim goes with the settlement before it, where that is possible."""
+
+    pk: int
+    attempt: int
+    worker: str
+    claimed: list[JobLog] | None = None
+    """The job, if it could be claimed; None when it was not tried."""
+
+
+def settle(
+    outcomes: list[Outcome], receipts: Iterable[Receipt], until: float, following: Following | None = None
+) -> None:
+    """Settle the jobs of `outcomes` and drop their messages; claim the following one, if it goes with it.
 
     Their emails may have been sent already, so a database that is away is waited for until `until` (time.monotonic());
     then its error is raised. A job whose lease was lost meanwhile stays as it is.
     """
     drained = counters.drain()
     try:
-        won = _write_until(outcomes, receipts, drained, until)
+        won = _write_until(outcomes, list(receipts), drained, until, following)
     except BaseException:
         counters.restore(drained)
         raise
@@ -45,11 +60,17 @@ def drop_messages(receipts: Iterable[Receipt]) -> None:
 
 
 def _write_until(
-    outcomes: list[Outcome], receipts: Iterable[Receipt], drained: counters.Sums, until: float
+    outcomes: list[Outcome],
+    receipts: list[Receipt],
+    drained: counters.Sums,
+    until: float,
+    following: Following | None,
 ) -> set[int]:
     """Write the outcomes; return the keys of the jobs that were still ours. Try again until `until`."""
     while True:
         try:
+            if _is_completed_alone(outcomes):
+                return _complete_alone(outcomes[0], receipts, drained, following)
             with transaction.atomic():
                 won = _write(outcomes)
                 _report([outcome for outcome in outcomes if outcome.job.pk in won])
@@ -63,6 +84,35 @@ def _write_until(
             log.warning("database away, settling again", jobs=len(outcomes), error=str(away))
             connection.close()
             time.sleep(0.5)
+
+
+def _is_completed_alone(outcomes: list[Outcome]) -> bool:
+    """Return whether these are one completed job whose settlement needs no more than one statement."""
+    if len(outcomes) != 1 or outcomes[0].failure or outcomes[0].job.returned is not None:
+        return False
+    kind = job_types.get_or_none(outcomes[0].job.job_type)
+    together = sql.is_postgresql() and messages.in_our_database()
+    return together and kind is not None and kind.execution.settles_alone
+
+
+def _complete_alone(
+    outcome: Outcome, receipts: list[Receipt], drained: counters.Sums, following: Following | None
+) -> set[int]:
+    """Settle a completed job in one round trip, which is its transaction, and claim the following one in it."""
+    job = outcome.job
+    counted = job_counts.count_settlement(job, None, outcome.seconds, Status.COMPLETED)
+    dropped = (django_q.DELETE_MESSAGES, [[receipt for receipt in receipts if receipt is not None]])
+    others = (*counters.adding(drained, counted), dropped)
+    if following and following.attempt == 1 and short.is_possible():
+        won, following.claimed = JobLog.objects.complete_and_claim(job, others, following.pk, following.worker)
+    else:
+        won = JobLog.objects.complete_many([job], others)
+    if won:
+        _report([outcome])
+    else:
+        counters.restore(drained)
+        counters.restore(job_counts.count_stale(job))
+    return won
 
 
 def _write(outcomes: list[Outcome]) -> set[int]:

@@ -2,20 +2,23 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.shortcuts import render
 from ninja import NinjaAPI
 from ninja.errors import HttpError
-from ninja.openapi.docs import Swagger
+from ninja.openapi.docs import DocsBase
 from ninja.parser import Parser
 from pydantic_core import from_json
 
+from jobs import __version__
 from jobs.core import sql
 from notifier.api import dead_letters, event_endpoints, jobs, users
 from notifier.api.fields import field_errors
 from notifier.api.openapi import complete
 from notifier.api.problems import Problem, database_away_response
+from notifier.developers.reference import load_groups
 
 
 class StrictJson(Parser):
@@ -44,20 +47,21 @@ class Api(NinjaAPI):
         return complete(super().get_openapi_schema(**options))
 
 
-class DocumentationPage(Swagger):
-    """The page that shows the OpenAPI document, without ninja's own, which loads scripts from elsewhere."""
+class ReferencePage(DocsBase):
+    """The page that shows the OpenAPI document, in place of ninja's own, which needs scripts."""
 
     def render_page(self, request: HttpRequest, api: NinjaAPI, **_: Any) -> HttpResponse:
-        return render(request, "api/docs.html", {"api": api})
+        context = {"groups": load_groups(api.get_openapi_schema()), "url": settings.SITE_URL.rstrip("/")}
+        return render(request, "api/docs.html", context)
 
 
 api = Api(
     title="Notifier",
-    version="1",
+    version=__version__,
     description="Emails users when someone signs in to their account.",
     urls_namespace="api",
     parser=StrictJson(),
-    docs=DocumentationPage(),
+    docs=ReferencePage(),
 )
 api.add_router("/jobs", jobs.router)
 api.add_router("/admin/dlq", dead_letters.router)

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+from django.conf import settings
+
 from jobs.core import sql
 
 MAX_AHEAD = timedelta(minutes=10)
@@ -64,6 +66,15 @@ def _zones() -> dict[str, str]:
 def zone(value: str) -> str:
     """Return the name of a time zone; "" for an unknown one, which means the site's, so that no notice is lost."""
     return _zones().get(value.strip().lower(), "")
+
+
+def language(value: str) -> str:
+    """Require one of the languages of the site."""
+    codes = [code for code, _name in settings.LANGUAGES]
+    if value not in codes:
+        *others, last = map(repr, codes)
+        raise ValueError(f"must be one of {' or '.join(filter(None, [', '.join(others), last]))}")
+    return value
 
 
 def timestamp(value: str) -> str:

@@ -1,5 +1,6 @@
 """Operations on jobs: enqueue a notice, read its job, cancel it."""
 
+from functools import cache
 from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
@@ -66,8 +67,14 @@ def enqueue(
     job, repeated = _record(notification, caller, idempotency_key)
     if repeated:
         response["Idempotency-Replayed"] = "true"
-    response["Location"] = reverse("api:read_job", args=[own_id(job)])
+    response["Location"] = _jobs_path() + own_id(job)
     return Status(202, _accepted(job, caller))
+
+
+@cache
+def _jobs_path() -> str:
+    """Return the path of a job without its id, which has no character that a path must quote."""
+    return reverse("api:read_job", args=["-"]).removesuffix("-")
 
 
 @router.post(

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from django.conf import settings
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
@@ -15,6 +16,7 @@ IP_ADDRESS = {
     "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}],
     "description": "IPv4 or IPv6; 0.0.0.0 when it is not known.",
 }
+LOCALE = {"type": "string", "enum": [code for code, _name in settings.LANGUAGES]}
 ERROR_CLASS = r"^[a-z]{1,16}$"
 JOB_TYPE = r"^[A-Za-z0-9._-]{1,64}$"
 PAGE_SIZE = 50
@@ -69,7 +71,10 @@ class SignInNotification(RequestBody):
         str | None,
         Field(pattern=fields.JOB_ID, description="The idempotency key. Without one, it is made from the other fields."),
     ] = None
-    locale: Annotated[Literal["mn", "en"] | None, Field(description="The language of the email.")] = None
+    locale: Annotated[
+        Annotated[str, AfterValidator(fields.language), WithJsonSchema(LOCALE)] | None,
+        Field(description="The language of the email."),
+    ] = None
     timezone: Annotated[
         Annotated[str, Field(max_length=255), AfterValidator(fields.zone)] | None,
         Field(
@@ -96,7 +101,7 @@ class SignInNotification(RequestBody):
                     "userAgent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/126.0",
                     "timestamp": "2026-03-01T09:30:00+08:00",
                     "jobId": "shop-signin-7f3a",
-                    "locale": "mn",
+                    "locale": settings.LANGUAGE_CODE,
                     "timezone": "Asia/Ulaanbaatar",
                     "deviceId": "d7c0e1f2-4a0b-4a53-9c0e-1f2d7c0e1f2d",
                 }

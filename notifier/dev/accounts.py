@@ -39,6 +39,19 @@ def create_missing(*, new_passwords: bool = False) -> dict[str, str]:
     return passwords
 
 
+def describe(passwords: dict[str, str]) -> list[str]:
+    """Return a line for each demo account: its role, user name and, once, its new password."""
+    lines = []
+    for demo in ACCOUNTS:
+        role = "operator" if demo.operator else "user"
+        password = passwords.get(demo.username)
+        state = f"password {password}   (shown only once)" if password else "created earlier"
+        lines.append(f"{role:<9} user name {demo.username:<9} {state}")
+    if len(passwords) < len(ACCOUNTS):
+        lines.append("Passwords forgotten? `make demo` sets new ones.")
+    return lines
+
+
 def random_password() -> str:
     """Return twelve random letters and digits in three groups: easy to type, 59 bits."""
     return "-".join("".join(secrets.choice(ALPHABET) for _ in range(4)) for _ in range(3))

@@ -44,14 +44,26 @@ class Program:
         return self.child is not None and self.child.running
 
 
+def shown_lines(name: str, lines: Sequence[bytes], hides: Callable[[str, bytes], bool] | None) -> list[bytes]:
+    """Return the lines of the named program that are printed. hides: see `Processes`."""
+    return [line for line in lines if hides is None or not hides(name, line)]
+
+
 class Processes:
     """Runs programs until SIGINT, SIGTERM or SIGHUP; a second signal, or the end of a program's grace time, kills.
 
-    out: receives their lines. tick: called about ten times a second while they run.
+    out: receives their lines. tick: called about ten times a second while they run. hides: returns whether a line of
+    the named program is left out.
     """
 
-    def __init__(self, programs: Sequence[Program], out: IO[bytes], tick: Callable[[], None] = lambda: None) -> None:
-        self.programs, self.out, self.tick = programs, out, tick
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        out: IO[bytes],
+        tick: Callable[[], None] = lambda: None,
+        hides: Callable[[str, bytes], bool] | None = None,
+    ) -> None:
+        self.programs, self.out, self.tick, self.hides = programs, out, tick, hides
         self.width = max(len(program.name) for program in programs)
         self.selector = selectors.DefaultSelector()
         self.stop_requests = StopRequests()
@@ -153,7 +165,7 @@ class Processes:
         with contextlib.suppress(BlockingIOError):
             written = os.read(program.output.fileno(), 65536)
         *lines, program.unfinished = (program.unfinished + written).split(b"\n")
-        for line in lines:
+        for line in shown_lines(program.name, lines, self.hides):
             self._write(program.name, line)
         return bool(written)
 

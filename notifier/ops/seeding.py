@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, cast
 
+from django.conf import settings
 from django.db import connection, models
 
 from jobs.core import sql
@@ -132,7 +133,7 @@ def _payload(chance: random.Random, user: int, created: datetime) -> dict[str, A
         "browser": browser,
         "system": system,
         "timestamp": created.astimezone(UTC).isoformat(timespec="seconds"),
-        "locale": "en" if user % 5 == 0 else "mn",
+        "locale": settings.LANGUAGES[-1 if user % 5 == 0 else 0][0],
         "timezone": "Asia/Ulaanbaatar",
         "newDevice": user % 7 == 0,
     }

@@ -15,7 +15,9 @@ from tests.support.site import Site
 
 OUTSIDE = [
     "/",
+    "/help/",
     "/developers/",
+    "/api/docs",
     "/accounts/login/",
     "/accounts/signup/",
     "/accounts/password/reset/",
@@ -40,6 +42,8 @@ OUTSIDE = [
 INSIDE = [
     "/",
     "/accounts/activity/",
+    "/accounts/security/",
+    "/accounts/notices/",
     "/accounts/preferences/",
     "/accounts/2fa/",
     "/accounts/email/",
@@ -89,6 +93,32 @@ A_SITE = (
     "key = site.keys.first() or ApiKey.objects.find(ApiKey.objects.make('web', ['read'], who='tests', site=site));"
     "ApiRequest.objects.get_or_create(key=key, minute=timezone.now(), method='GET', route='x', status=429);"
     "print(site.pk, key.pk)"
+)
+A_GROUP = (
+    "from django.contrib.auth.models import Group; from accounts.user import User;"
+    "from django.contrib.admin.models import LogEntry, CHANGE;"
+    "User.objects.filter(username='bat').update(is_superuser=True); bat = User.objects.get(username='bat');"
+    "group, _ = Group.objects.get_or_create(name='operators');"
+    "LogEntry.objects.log_actions(bat.pk, [group], CHANGE, 'Changed name.', single_object=True)"
+)
+DJANGOS_OWN = (
+    "/admin/",
+    "/admin/password_change/",
+    "/admin/auth/",
+    "/admin/auth/group/",
+    "/admin/auth/group/?q=nothing",
+    "/admin/auth/group/add/",
+    "/admin/auth/group/{group}/change/",
+    "/admin/auth/group/{group}/history/",
+    "/admin/auth/group/{group}/delete/",
+    "/admin/accounts/",
+    "/admin/accounts/user/",
+    "/admin/accounts/user/add/",
+    "/admin/accounts/user/{user}/change/",
+    "/admin/accounts/user/{user}/password/",
+    "/admin/accounts/user/{user}/history/",
+    "/admin/accounts/signin/",
+    "/admin/no-such-page/",
 )
 SCHEDULES = """
 from accounts.user import User
@@ -189,6 +219,7 @@ def test_the_pages_of_sites_and_their_keys(page, site):
     page.goto("/accounts/login/")
     sign_in(page, PASSWORD)
     paths = (f"site/{shop}/change/", "site/add/", "site/", "apikey/", "apikey/add/", "eventendpoint/add/")
+    paths = (*paths, f"apikey/{key}/change/", f"apikey/{key}/rotate/")
     for path in (*(f"/admin/accounts/{path}" for path in paths), f"/developers/?key={key}"):
         page.goto(path)
         examine(page, path)
@@ -202,6 +233,50 @@ def test_the_pages_of_sites_and_their_keys(page, site):
     page.locator("[formtarget=mail]").last.click()
     page.frame_locator("iframe[name=mail]").locator("h1").wait_for()
     assert page.url.endswith(f"/admin/accounts/site/{shop}/change/")
+    assert complaints == []
+
+
+@pytest.mark.timeout(400)
+def test_djangos_own_pages_of_the_admin(page, site):
+    page.goto("/admin/login/")
+    examine(page, "signing in to the admin")
+    site.manage("shell", "-v0", "-c", A_GROUP)
+    user, group = site.sql("SELECT u.id, g.id FROM accounts_user u, auth_group g WHERE username = 'bat'")[0]
+    page.goto("/accounts/login/")
+    sign_in(page, PASSWORD)
+    complaints = listen(page)
+    for path in (path.format(user=user, group=group) for path in DJANGOS_OWN):
+        page.goto(path)
+        page.wait_for_load_state()
+        assert complaints == [], path
+        examine(page, path)
+        complaints.clear()  # axe's own attempts at styles
+    page.goto("/admin/auth/group/")
+    page.locator("[name=_selected_action]").first.check()
+    page.locator("[name=action]").first.select_option("delete_selected")
+    page.locator("button[name=index]").first.click()
+    examine(page, "the confirmation of an action")
+    page.goto("/admin/auth/group/add/")
+    page.locator("[name=_save]").first.click()
+    examine(page, "a form with an error")
+    page.goto("/admin/")
+    page.locator("#logout-form button").click()
+    page.wait_for_load_state()
+    examine(page, "signed out")
+
+
+def test_the_page_of_every_email(page, site):
+    site.manage("shell", "-v0", "-c", A_SITE)
+    complaints = listen(page)
+    page.goto("/accounts/login/")
+    sign_in(page, PASSWORD)
+    page.goto("/admin/mails/?site=example&language=en")
+    examine(page, "every email")
+    complaints.clear()  # axe's own attempts at styles in the frame
+    page.locator("li", has_text="sign-in.new-device.github").get_by_role("link", name="HTML").click()
+    page.frame_locator("iframe[name=mail]").get_by_role("heading", name="Sign-in from a new device").wait_for()
+    assert page.locator("ul.subjects").bounding_box()["height"] < 700, "the list scrolls, so the frame stays near"
+    assert page.url.endswith("/admin/mails/?site=example&language=en")
     assert complaints == []
 
 
@@ -360,8 +435,10 @@ def examine(page: Page, what: str) -> None:
     page.locator("h1").first.wait_for()
     found = Axe().run(page).response["violations"]
     assert [(rule["id"], rule["nodes"][0]["target"]) for rule in found] == [], what
-    width = page.viewport_size["width"]
-    assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{what} is wider than {width} px"
+    width, height = page.viewport_size["width"], page.viewport_size["height"]
+    for seen in (max(320, width // 2), width):  # the first: a window that is enlarged to 200 %
+        page.set_viewport_size({"width": seen, "height": height})
+        assert page.evaluate("document.documentElement.scrollWidth") <= seen, f"{what} is wider than {seen} px"
     assert page.locator("h1").count() == 1, what
     assert re.fullmatch("mn|en", page.locator("html").get_attribute("lang"))
 

@@ -75,6 +75,7 @@ def add_passkey(page: Page, name: str = "My phone") -> list[str]:
 
 
 def sign_out(page: Page) -> None:
+    page.locator("details.menu summary").click()
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/")
 

@@ -116,6 +116,7 @@ def test_an_answer_is_good_once_and_only_in_the_browser_that_asked(site, github,
     page.on("request", lambda request: callbacks.append(request.url) if "/callback/" in request.url else None)
     with_github(page)
     assert page.url.endswith("/accounts/activity/")
+    page.locator("details.menu summary").click()
     page.get_by_role("button", name="Sign out").click()
     assert page.goto(callbacks[0]).status == 401
     with browser.new_context(locale="en") as stranger:
@@ -143,6 +144,7 @@ def with_github(page: Page) -> None:
 
 
 def with_github_again(page: Page) -> None:
+    page.locator("details.menu summary").click()
     page.get_by_role("button", name="Sign out").click()
     with_github(page)
 

@@ -6,12 +6,17 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from accounts.mail.rendering import render_payload
-from accounts.notices.account import LINKS
-from tests.support.mail import PAYLOAD, account_email
+from accounts.previews.registry import brands, find_variant, variants_of
+from jobs.design import PALETTES
+from tests.support.mail import PAYLOAD
 
 SCREENS = [(360, "light"), (1280, "dark")]  # each value once; make test-world has each pair of values
 if os.environ.get("WORLD"):
     SCREENS += [(360, "dark"), (1280, "light")]
+EVERY_MAIL = [(site, variant.name) for site, brand in brands().items() for variant in variants_of(brand)]
+MAILS = [*{(site, name.partition(".")[0]): (site, name) for site, name in reversed(EVERY_MAIL)}.values()][::-1]
+if os.environ.get("WORLD"):  # otherwise one of each kind, of each site
+    MAILS = EVERY_MAIL
 
 
 @pytest.fixture(params=SCREENS, ids=str)
@@ -32,9 +37,10 @@ def test_nothing_is_wider_than_the_screen_or_hard_to_read(page, locale, new_devi
 
 
 @pytest.mark.parametrize("locale", ["mn", "en"])
-@pytest.mark.parametrize("kind", sorted(LINKS))
-def test_an_account_email_fits_and_is_easy_to_read_too(page, locale, kind):
-    page.set_content(account_email(kind, locale, url=f"https://example.mn/{'x' * 90}/")[2])
+@pytest.mark.parametrize(("site", "name"), MAILS)
+def test_every_email_fits_and_is_easy_to_read_too(page, locale, site, name):
+    brand = brands()[site]
+    page.set_content(find_variant(name, brand).build(locale, brand).html)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert [violation["id"] for violation in Axe().run(page).response["violations"]] == []
 
@@ -48,4 +54,5 @@ def test_dark_is_dark_and_light_is_light(page):
     page.set_content(render_payload(PAYLOAD, "mn")[2])
     dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     card = page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
-    assert card == ("rgb(26, 29, 33)" if dark else "rgb(255, 255, 255)")
+    colour = PALETTES[True]["dark" if dark else "light"]["card"]
+    assert card == f"rgb({', '.join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))})"

@@ -97,7 +97,7 @@ def test_two_browsers_of_one_family_have_secrets_of_their_own():
     for client in clients:
         sign_in(client)
     assert len(set(Device.objects.values_list("secret", flat=True))) == 2
-    page = clients[0].get("/accounts/activity/").content.decode()
+    page = clients[0].get("/accounts/security/").content.decode()
     assert page.count("/forget/") == 1, "they look the same, so the page has one of them"
     clients[0].post(f"/accounts/devices/{Device.objects.latest('pk').pk}/forget/")
     assert not Device.objects.exists(), "and both are forgotten together"

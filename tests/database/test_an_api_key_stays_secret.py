@@ -199,6 +199,35 @@ def test_the_admin_shows_a_new_key_once_and_revokes_it(client):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("purpose", "scopes"), [("send", ["enqueue", "read"]), ("read", ["read"]), ("operate", ["read", "admin"])]
+)
+def test_a_purpose_stands_for_its_scopes_in_the_admin_and_in_the_command(client, purpose, scopes):
+    client.force_login(User.objects.create_superuser("boss"))
+    form = {
+        "site": Site.objects.make("shop", who="tests").pk,
+        "name": "shop",
+        "purpose": purpose,
+        "scopes": ["enqueue"],
+    }
+    page = client.post("/admin/accounts/apikey/add/", form)
+    assert page.status_code == 200
+    call_command("create_api_key", "shop", purpose=purpose, stdout=StringIO(), stderr=StringIO())
+    assert [key.scopes for key in ApiKey.objects.all()] == [scopes, scopes]
+    call = f"KEY={page.context['key'].token}\ncurl http://testserver/api/jobs"
+    assert call in page.content.decode(), "the first call, with the key, to paste"
+
+
+@pytest.mark.django_db
+def test_other_scopes_are_chosen_one_by_one_and_at_least_one(client):
+    client.force_login(User.objects.create_superuser("boss"))
+    form = {"site": Site.objects.make("shop", who="tests").pk, "name": "shop", "purpose": ""}
+    assert "scopes" in client.post("/admin/accounts/apikey/add/", form).context["adminform"].form.errors
+    client.post("/admin/accounts/apikey/add/", {**form, "scopes": ["enqueue"]})
+    assert ApiKey.objects.get().scopes == ["enqueue"]
+
+
+@pytest.mark.django_db
 def test_no_key_acts_for_this_site_itself(client):
     own = this_site()
     client.force_login(User.objects.create_superuser("boss"))
@@ -217,7 +246,9 @@ def test_an_operator_makes_no_key_that_may_more_than_the_operator(client, more):
     operator.user_permissions.set(Permission.objects.filter(codename__in=named))
     client.force_login(operator)
     site = Site.objects.make("shop", who="tests")
-    client.post("/admin/accounts/apikey/add/", {"site": site.pk, "name": "shop", "scopes": ["read", "admin"]})
+    form = {"site": site.pk, "name": "shop"}
+    client.post("/admin/accounts/apikey/add/", {**form, "scopes": ["read", "admin"]})
+    client.post("/admin/accounts/apikey/add/", {**form, "purpose": "operate"})
     assert ApiKey.objects.exists() == ("discard_joblog" in more)
 
 

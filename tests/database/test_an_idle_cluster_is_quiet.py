@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django_q.models import OrmQ
@@ -180,7 +180,8 @@ def test_a_message_without_a_notification_is_fetched_although_the_pusher_sleeps(
     monkeypatch.setattr(broker, "_look_at", broker._look_at + 300)
     with sample_types.registered():
         monkeypatch.setattr(channels, "notify_after_commit", lambda channel: None)
-        sample_types.enqueue("a")
+        with transaction.atomic():
+            sample_types.enqueue("a")
         assert broker.dequeue() == []
         assert "fetch" not in beat(), "it may be on its way"
         OrmQ.objects.update(lock=Now() - messages.OVERDUE - timedelta(seconds=1))

@@ -181,7 +181,7 @@ def test_a_dispute_forgets_the_devices_and_emails_the_sites_support_once(shop):
     disputed = SignIn.objects.get(disputed_at__isnull=False)
     assert not disputed.dispute_pending
     assert not Device.objects.exists()
-    mails = JobLog.objects.filter(job_type="dispute-mail")
+    mails = JobLog.objects.filter(job_type="site-dispute")
     assert [(job.payload["email"], job.source) for job in mails] == [("support@shop.example", "shop")]
     content = Client().get(page).content.decode()
     assert "Mountain Shop has been notified" in content

@@ -15,6 +15,7 @@ from jobs.alerts.states import AlertState
 from jobs.cluster import clusters
 from jobs.core import counters
 from jobs.core.counters import Count
+from jobs.schedules.state import ScheduleState
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
 RULE = "NotifierNoWorker"
@@ -185,6 +186,19 @@ def test_a_fresh_install_with_a_worker_fires_nothing(recorders):
 def test_a_fresh_install_without_a_worker_finds_that_alone(recorders):
     now = readings.read()
     assert [rule.name for rule in rules.all_rules() if rule.find(now)] == [RULE]
+
+
+def test_an_overdue_schedule_is_found_unless_it_is_paused_or_removed(recorders):
+    clusters.record_heartbeat("host:1:1", in_flight=0, restarts=0, workers=2, version="1")
+    late = {"spec": "0 * * * * UTC", "loaded_at": timezone.now(), "next_tick": timezone.now() - timedelta(minutes=6)}
+    ScheduleState.objects.create(name="weekly-digest", **late)
+    ScheduleState.objects.create(name="forgotten", **late, paused_at=timezone.now())
+    ScheduleState.objects.create(name="soon", **late | {"next_tick": timezone.now()})
+    ScheduleState.objects.create(name="removed", **late | {"spec": "", "next_tick": None})
+    found = {rule.name: rule.find(now) for now in [readings.read()] for rule in rules.all_rules()}
+    assert {name: subjects for name, subjects in found.items() if subjects} == {
+        "NotifierScheduleOverdue": ["weekly-digest"]
+    }
 
 
 def test_counters_are_compared_with_their_values_of_the_last_minutes(recorders):

@@ -9,9 +9,8 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django_q.exceptions import TimeoutException
 from django_q.models import OrmQ
-from django_q.signing import SignedPackage
 
-from jobs.brokers import django_q
+from jobs.brokers import django_q, messages
 from jobs.conf import conf
 from jobs.core import job_types
 from jobs.core.errors import Temporary
@@ -41,7 +40,7 @@ def seconds_until(job: JobLog, column: str) -> float:
 
 
 def run_all(jobs: list[JobLog]) -> None:
-    receipts = {SignedPackage.loads(row.payload)["args"][0]: row.pk for row in OrmQ.objects.all()}
+    receipts = {messages.attempts_of(row.payload)[0][0]: row.pk for row in OrmQ.objects.all()}
     entry.run_many([(job.pk, 1) for job in jobs], [receipts.get(job.pk) for job in jobs])
 
 
@@ -102,7 +101,7 @@ def test_a_job_that_takes_longer_than_its_type_allows_is_interrupted():
         "slow": (Status.FAILED, "Timeout", "its worker took longer than 1 s"),
         "next": (Status.ENQUEUED, "", ""),
     }
-    waiting = {SignedPackage.loads(row.payload)["args"][0] for row in OrmQ.objects.filter(lock__lte=Now())}
+    waiting = {messages.attempts_of(row.payload)[0][0] for row in OrmQ.objects.filter(lock__lte=Now())}
     assert waiting == {jobs[1].pk}
 
 

@@ -158,6 +158,8 @@ def test_what_each_email_is_worth():
         "security-mail": "alert",
         "operator-alert": "alert",
         "signin-summary": "bulk",
+        "site-dispute": "urgent",
+        "site-dispute-summary": "alert",
     }
     assert job_types.get("signin-notification").lane == "default"
     assert new_job("account-mail", {}, job_id="a", user_id="1").lane == "urgent"

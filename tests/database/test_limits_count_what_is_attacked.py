@@ -332,7 +332,7 @@ WITHOUT_A_LIMIT = {  # every other page of an account, by why it needs none
         accounts/github/login/ accounts/github/login/callback/ accounts/email/works-again/
         accounts/activity/ accounts/activity/end-all/ accounts/activity/<uuid:sign_in>/end/
         accounts/activity/<uuid:sign_in>/not-me/ accounts/devices/<int:device>/forget/
-        accounts/check/ accounts/check/github/""",
+        accounts/check/ accounts/check/github/ accounts/security/ accounts/notices/""",
     "asks for a fresh check first; its security email has a limit of its own": """
         accounts/changes/ accounts/changes/rights/ accounts/changes/<uuid:change>/
         accounts/changes/held/<int:entry>/""",

@@ -61,7 +61,7 @@ def fetched() -> list[tuple[list[int], list[tuple[int, int]]]]:
 def run_together(jobs: list[JobLog]) -> None:
     """One task of many first attempts, as a worker gets it."""
     receipts = dict(OrmQ.objects.order_by("pk").values_list("pk", "payload"))
-    of = {SignedPackage.loads(payload)["args"][0]: receipt for receipt, payload in receipts.items()}
+    of = {messages.attempts_of(payload)[0][0]: receipt for receipt, payload in receipts.items()}
     entry.run_many([(job.pk, 1) for job in jobs], [of.get(job.pk) for job in jobs])
 
 
@@ -389,7 +389,7 @@ def test_what_was_not_taken_on_when_time_runs_out_goes_back_immediately(handled,
     waiting = set(JobLog.objects.filter(status=Status.ENQUEUED, attempt_count=0).values_list("pk", flat=True))
     assert len(waiting) == 7 - len(handled.called)
     visible = OrmQ.objects.filter(lock__lte=from_now(0)).order_by("lock")
-    in_line = [SignedPackage.loads(row.payload)["args"][0] for row in visible]
+    in_line = [messages.attempts_of(row.payload)[0][0] for row in visible]
     assert set(in_line) == waiting
     assert in_line[-1] == later.pk  # it came after them
 

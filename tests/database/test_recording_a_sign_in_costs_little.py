@@ -19,7 +19,7 @@ from tests.support.people import CHROME, browser, person, sign_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 OF_A_SIGN_IN = 4  # BEGIN (no round trip), the history, the job, all rows together with COMMIT and NOTIFY
-WITHIN_A_TRANSACTION = 5  # two of a savepoint, and no NOTIFY before the commit
+WITHIN_A_TRANSACTION = 4  # SAVEPOINT (no round trip), the history, the job, all rows together with RELEASE
 
 
 @pytest.fixture

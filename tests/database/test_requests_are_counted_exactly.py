@@ -111,6 +111,22 @@ def test_a_pickle_that_an_attacker_wrote_into_the_table_never_runs(cache, read):
 
 
 @pytest.mark.engine
+@pytest.mark.parametrize("value", ["7", 7.5, [7], {"7": 7}, "", "1-2"])
+def test_only_a_whole_number_is_counted_up(cache, value):
+    cache.set("a", value, 60)
+    with pytest.raises(ValueError, match="not found"):
+        cache.incr("a")
+    assert cache.get("a") == value
+
+
+@pytest.mark.postgresql
+def test_a_count_costs_one_statement(cache, django_assert_num_queries):
+    cache.add("a", -3, 60)
+    with django_assert_num_queries(1):
+        assert cache.incr("a", 5) == 2
+
+
+@pytest.mark.engine
 def test_a_value_that_is_not_json_is_refused(cache):
     with pytest.raises(TypeError):
         cache.set("a", object(), 60)

@@ -35,6 +35,8 @@ def counts(response):
 
 @pytest.fixture
 def operator():
+    clusters.record_heartbeat("host:0", in_flight=0, restarts=0, workers=2, version="1")
+    clusters.mark_stopped("host:0")  # a worker has run here, or the pages would speak of a fresh installation
     return signed_in(*EVERYTHING, "accounts.view_signin")
 
 
@@ -79,7 +81,7 @@ def test_a_search_by_address_shows_its_filter_and_counts_within_it(operator):
     page = text(found)
     assert "Found by the address b***@example.mn." in page
     assert 'class="chip" href="?"' in page, "the filter is shown, with a link that removes it"
-    assert "user: 42" in page
+    assert "user: 42" in page, "no account has this number"
     assert counts(found) == {"wrong": "2", "all": "3", "dlq": "2", "completed": "1"}
     assert counts(operator.get(LIST)) == {"wrong": "5", "all": "6", "dlq": "5", "completed": "1"}
 
@@ -87,10 +89,10 @@ def test_a_search_by_address_shows_its_filter_and_counts_within_it(operator):
 def test_each_filter_of_several_is_removed_alone(operator):
     job("a", user_id="42")
     shown = operator.get(LIST, {"user": ["42", "43"], "q": "a", "status": "dlq"})
-    assert [link for _, link in shown.context["sought"]] == [
-        "status=dlq&user=42&user=43",
+    assert [chip.without for chip in shown.context["chips"]] == [
         "status=dlq&q=a&user=43",
         "status=dlq&q=a&user=42",
+        "status=dlq&user=42&user=43",
     ]
     assert 'href="?status=dlq&amp;user=42&amp;user=43"' in text(shown)
 

@@ -4,7 +4,7 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 import pytest
-from django.db import IntegrityError, ProgrammingError, connection, transaction
+from django.db import DatabaseError, IntegrityError, ProgrammingError, connection, transaction
 from django.db.models import F
 from django.test import Client
 
@@ -161,6 +161,69 @@ def test_a_savepoint_that_is_rolled_back_undoes_its_statements_and_notifications
             channels.notify_after_commit("round_trips")
         assert User.objects.get().username == bat.username
     assert not listening.wait(0.1)
+
+
+def test_a_savepoint_costs_no_round_trip_of_its_own(round_trips):
+    bat = person()
+    with transaction.atomic():
+        assert sql.fetch_one("SELECT 1", []) == (1,)
+        round_trips.clear()
+        with transaction.atomic():
+            assert sql.fetch_one("SELECT 2", []) == (2,)
+            rename("renamed")
+        with transaction.atomic():
+            pass
+        assert len(round_trips) == 2
+        assert name_seen_by_others() == bat.username
+    assert User.objects.get().username == "renamed"
+
+
+def test_a_savepoint_in_which_nothing_was_sent_leaves_nothing_behind():
+    person()
+    with transaction.atomic(), undone(), transaction.atomic():
+        pass
+    with transaction.atomic(), undone():
+        rename("undone")
+    assert User.objects.get().username != "undone"
+
+
+def test_nested_savepoints_are_undone_each_for_itself():
+    person()
+    with transaction.atomic(), transaction.atomic():
+        rename("first")
+        with undone(), transaction.atomic():
+            rename("second")
+        with transaction.atomic(), undone():
+            User.objects.update(username="third")
+            rename("fourth")
+        assert sql.fetch_one(NAMES, []) == ("first",)
+    assert User.objects.get().username == "first"
+
+
+@pytest.mark.parametrize("first", ["SELECT * FROM no_such_table", "SELECT 1 / 0"])
+def test_a_first_statement_of_a_savepoint_that_fails_undoes_the_savepoint_alone(first):
+    person()
+    with transaction.atomic():
+        rename("kept")
+        with suppress(DatabaseError), transaction.atomic():
+            sql.fetch_one(first, [])
+        with suppress(DatabaseError), transaction.atomic():
+            rename("undone")
+            with sql.one_round_trip():
+                sql.execute(first)
+        assert sql.fetch_one(NAMES, []) == ("kept",)
+    assert User.objects.get().username == "kept"
+
+
+def test_a_value_that_cannot_be_sent_undoes_the_savepoint_alone():
+    person()
+    with transaction.atomic():
+        with suppress(ValueError, DatabaseError), transaction.atomic():
+            User.objects.filter(username="a\0b").exists()
+        with suppress(ValueError, DatabaseError), transaction.atomic():
+            rename("a\0b")
+        rename("kept")
+    assert User.objects.get().username == "kept"
 
 
 @pytest.mark.parametrize("first", ["SELEC 1", "SELECT 1 / 0"])

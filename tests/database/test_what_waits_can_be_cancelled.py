@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts import privacy
 from accounts.credentials import Credential
 from accounts.links import dispute_links
+from accounts.mail.brand import site_name
 from accounts.notices import account
 from accounts.pending import flow
 from accounts.pending.request import PendingRequest, RequestKind
@@ -278,7 +279,7 @@ def test_each_email_says_the_same_in_text_and_html_and_leads_to_one_place(bat, l
         **more,
     }
     subject, text, html = account.render_mail(payload, bat, "https://example.mn/there/")
-    assert subject.endswith(" - Yellow Books")
+    assert subject.endswith(f" - {site_name(language)}")
     assert text.count("https://example.mn/there/") == 1
     assert set(re.findall('href="(http[^"]*)"', html)) == {"https://example.mn/there/"}
     words = unescape(re.sub("<style.*?</style>|<[^>]+>", " ", html, flags=re.S)).split()

@@ -97,5 +97,5 @@ def test_the_page_costs_the_same_for_one_key_and_for_many(django_assert_max_num_
     client = signed_in("accounts.view_apikey")
     for number in range(12):
         api_client.key("enqueue", name=f"shop{number}")
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         client.get(f"{PAGE}?key={ApiKey.objects.first().pk}")

@@ -43,6 +43,7 @@ def test_an_extra_changes_no_version_of_the_site_and_is_tested_as_it_is_installe
         "requirements-sqs.txt",
         "requirements-anymail.txt",
         "requirements-bench.txt",
+        "requirements-docs.txt",
         "requirements-local.txt",
     ],
 )
@@ -59,6 +60,7 @@ def test_every_package_is_pinned_with_its_hashes(file):
         ("requirements-local.txt", [GROUPS["local"]]),
         ("requirements-anymail.txt", [GROUPS["anymail"]]),
         ("requirements-sqs.txt", [EXTRAS["sqs"]]),
+        ("requirements-docs.txt", [GROUPS["docs"]]),
         ("requirements-bench.txt", [QUEUE, GROUPS["bench"]]),
     ],
 )

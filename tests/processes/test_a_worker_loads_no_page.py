@@ -9,14 +9,15 @@ import pytest
 from tests.support.site import MANAGE, ROOT
 from tests.support.templates import new_database
 
-PAGES = ["notifier.urls", "ninja", "pydantic", "accounts.views", "allauth.account.views", "fido2", "redis"]
+PAGES = ["notifier.urls", "accounts.views", "accounts.admin", "jobs.admin", "django_q.admin", "allauth.account.views"]
+LIBRARIES = ["ninja", "pydantic", "fido2", "redis", "requests", "cryptography"]
 LOADED = f"""
 import sys
 import django
 django.setup()
 from django.core.management import call_command
 from jobs.cluster.supervisor import Supervisor
-Supervisor.run = lambda self: print("loaded:", *(name for name in {PAGES} if name in sys.modules)) or 0
+Supervisor.run = lambda self: print("loaded:", *(name for name in {PAGES + LIBRARIES} if name in sys.modules)) or 0
 call_command("qcluster", skip_checks=False)
 """
 WRONG = """

@@ -105,7 +105,8 @@ def test_no_planted_address_ip_name_or_token_is_in_anything_that_was_written():
             key = site.manage("create_api_key", "shop", "--scope", "enqueue", "--scope", "read").strip()
             site.start("web")
             secrets = use_it(site, key) | {key}
-            messages = [SignedPackage.loads(payload) for (payload,) in site.sql("SELECT payload FROM django_q_ormq")]
+            payloads = [payload for (payload,) in site.sql("SELECT payload FROM django_q_ormq")]
+            messages = [each if each.startswith("job:") else SignedPackage.loads(each) for each in payloads]
             assert len(messages) == 4
             site.start("worker")
             eventually(lambda: site.sql("SELECT count(*) FROM job_logs WHERE status IN ('completed', 'dlq')") == [(4,)])

@@ -3,12 +3,15 @@
 The rules hold for 30 s before they fire, so this takes minutes. The times are printed, not asserted.
 """
 
+import json
 import time
+import urllib.request
 from collections.abc import Callable
 from email.header import decode_header, make_header
 
 import pytest
 
+from tests.support import api_client
 from tests.support.faults import stopped
 from tests.support.machine import eventually
 from tests.support.postgres import Postgres
@@ -16,6 +19,7 @@ from tests.support.receiver import Receiver, signed_by
 from tests.support.site import Site
 from tests.support.smtp_server import SmtpServer
 
+MAIL_FAILS = "NotifierMailServerFails"
 pytestmark = [pytest.mark.slow, pytest.mark.world, pytest.mark.timeout(900)]
 
 
@@ -32,6 +36,28 @@ def wait_for(what: Callable[[], object], label: str) -> None:
     began = time.monotonic()
     eventually(what, seconds=240, pause=1)
     print(f"{label}: {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201  (the times of P14)
+
+
+def silence(monitor: Receiver) -> None:
+    """Wait for longer than the time between two heartbeats; assert that there was none: silence is the alarm."""
+    before = len(monitor.accepted)
+    time.sleep(70)
+    assert len(monitor.accepted) == before
+
+
+def post_notices(site: Site, count: int) -> None:
+    """Post sign-ins of so many users, which a worker tries to email."""
+    printed = site.manage("create_api_key", "shop", "--for", "send").split()
+    key = next(word for word in printed if word.startswith("nk_"))
+    for number in range(count):
+        body = api_client.notification(userId=str(number), email=f"u{number}@example.mn", jobId=f"{key[3:15]}-{number}")
+        asked = urllib.request.Request(
+            site.url + api_client.PATH,
+            json.dumps(body).encode(),
+            {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            assert answer.status == 202
 
 
 def test_a_stopped_worker_is_reported_by_email_and_webhook_and_so_is_its_return():
@@ -56,9 +82,8 @@ def test_a_stopped_worker_is_reported_by_email_and_webhook_and_so_is_its_return(
         wait_for(lambda: alerts(webhook, "NotifierNoWorker", "firing"), "webhook after the worker stopped")
         wait_for(lambda: len(subjects(smtp)) == 2, "emails after that")
         assert all("NotifierNoWorker" in subject for subject in subjects(smtp))
+        silence(monitor)
         before = len(monitor.accepted)
-        time.sleep(70)
-        assert len(monitor.accepted) == before  # silence is the alarm
         assert len(webhook.accepted) == 1
         secret = site.manage("alerts", "secret").split()[-1]
         assert signed_by(secret, webhook.accepted[0])
@@ -73,18 +98,57 @@ def test_a_stopped_worker_is_reported_by_email_and_webhook_and_so_is_its_return(
     smtp.stop()
 
 
-def test_with_the_mail_server_dead_as_well_the_webhook_reports_it_and_the_email_follows():
+def test_with_the_mail_server_dead_as_well_webhook_and_heartbeat_report_it_and_the_email_follows():
     smtp = SmtpServer()
     with (
         Receiver() as webhook,
-        Site(EMAIL_PORT=str(smtp.port), ALERT_TO="ops@example.mn", ALERT_WEBHOOK=webhook.url) as site,
+        Receiver() as monitor,
+        Site(
+            EMAIL_PORT=str(smtp.port),
+            ALERT_TO="ops@example.mn",
+            ALERT_WEBHOOK=webhook.url,
+            HEARTBEAT_URL=monitor.url,
+        ) as site,
     ):
         site.start("web", "worker")
+        wait_for(lambda: monitor.accepted, "the first heartbeat")
         site.kill("worker")
         wait_for(lambda: alerts(webhook, "NotifierNoWorker", "firing"), "webhook after the worker was killed")
+        silence(monitor)
         smtp.start()
         wait_for(lambda: subjects(smtp), "email after the mail server returned")
         assert len(alerts(webhook, "NotifierNoWorker", "firing")) == 1
+        before = len(monitor.accepted)
+        site.start("worker")
+        wait_for(lambda: alerts(webhook, "NotifierNoWorker", "cleared"), "webhook after the worker returned")
+        wait_for(lambda: len(monitor.accepted) > before, "heartbeat after that")
+    smtp.stop()
+
+
+def test_a_dead_mail_server_is_reported_by_webhook_and_heartbeat_while_the_worker_lives():
+    smtp = SmtpServer()
+    with (
+        Receiver() as webhook,
+        Receiver() as monitor,
+        Site(
+            EMAIL_PORT=str(smtp.port),
+            ALERT_TO="ops@example.mn",
+            ALERT_WEBHOOK=webhook.url,
+            HEARTBEAT_URL=monitor.url,
+        ) as site,
+    ):
+        site.start("web", "worker")
+        wait_for(lambda: monitor.accepted, "the first heartbeat")
+        post_notices(site, 5)
+        wait_for(lambda: alerts(webhook, MAIL_FAILS, "firing"), "webhook after the mail server died")
+        assert alerts(webhook, "NotifierNoWorker", "firing") == []
+        silence(monitor)
+        before = len(monitor.accepted)
+        smtp.start()
+        post_notices(site, 1)
+        wait_for(lambda: alerts(webhook, MAIL_FAILS, "cleared"), "webhook after the mail server returned")
+        wait_for(lambda: len(monitor.accepted) > before, "heartbeat after that")
+        assert len(alerts(webhook, MAIL_FAILS, "firing")) == 1
     smtp.stop()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.version import version
 from tests.support.django_project import run
 from tests.support.machine import eventually
 from tests.support.postgres import die_with_parent
@@ -25,6 +26,7 @@ PAGES = """
 import re
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.staticfiles import finders
 from django.test import Client
 settings.ALLOWED_HOSTS = ["testserver"]
 client = Client()
@@ -38,7 +40,9 @@ while todo:
         links = re.findall(r'href="(/admin/jobs/[^"?#]*)', answer.getvalue().decode())
         todo += links
         if "/joblog/" in page and answer["Content-Type"].startswith("text/html"):
-            assert "admin_jobs/jobs.css" in answer.getvalue().decode(), page
+            for styles in ("admin_jobs/tokens.css", "admin_jobs/jobs.css"):
+                assert styles in answer.getvalue().decode(), page
+                assert finders.find(styles), styles
             assert 'id="sure"' in answer.getvalue().decode(), page
 print(seen)
 """
@@ -138,11 +142,15 @@ def test_the_wheel_holds_the_queue_and_nothing_else(checkout, tmp_path):
     run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, checkout)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {name.partition("/")[0] for name in names} == {"jobs", "notifier_check.py", "notifier-0.9.0.dist-info"}
+    assert {name.partition("/")[0] for name in names} == {
+        "jobs",
+        "notifier_check.py",
+        f"notifier-{version()}.dist-info",
+    }
     tracked = run("git", "ls-files", "jobs", cwd=ROOT).split()
     assert set(tracked) <= names
     assert {Path(name).suffix for name in names} >= {".html", ".css", ".js", ".mo", ".py", ".typed"}
-    metadata = zipfile.ZipFile(wheel).read("notifier-0.9.0.dist-info/METADATA").decode()
+    metadata = zipfile.ZipFile(wheel).read(f"notifier-{version()}.dist-info/METADATA").decode()
     assert "License-Expression: MIT" in metadata
     assert re.search(r"^Requires-Dist: django<7,>=5\.2$", metadata, re.MULTILINE)
 

@@ -35,7 +35,11 @@ WRONG = {
     "STAFF_MFA_HOURS": "0",
     "SITE_URL": "example.mn",
     "SUPPORT_EMAIL": "no-address",
+    "LANGUAGES": "mn,en,klingon",
     "LANGUAGE_CODE": "de",
+    "SITE_NAMES": "Шар хуудас",
+    "LOCALE_DIR": "/etc/hostname",
+    "MAIL_TEMPLATES_DIR": "/nowhere",
     "TIME_ZONE": "Ulaanbaatar",
     "TRUSTED_PROXIES": "anywhere",
     "HOST": "0.0.0.0:80",
@@ -109,6 +113,24 @@ def test_a_mail_server_that_cannot_be_one_is_refused(host):
 @pytest.mark.parametrize("host", ["mail", "mail_server", "a.mn.", "192.0.2.1", "[2001:db8::1]", "шуудан.мон"])
 def test_a_mail_server_that_may_be_one_is_taken(host):
     assert start(STARTS["manage.py"], **{**REQUIRED, "EMAIL_HOST": host}).returncode == 0
+
+
+def test_a_language_starts_with_its_catalogue_and_is_the_first_choice_without_another(tmp_path):
+    languages = {"LANGUAGES": " kk, en", "LOCALE_DIR": str(ROOT / "tests/data/locale")}
+    code = "from django.conf import settings; print(settings.LANGUAGE_CODE, settings.LANGUAGES)"
+    done = start([sys.executable, *MANAGE[1:], "shell", "-c", code], **{**REQUIRED, **languages})
+    assert "kk [('kk', 'Қазақ тілі'), ('en', 'English')]" in done.stdout, done.stderr
+    said = start(STARTS["manage.py"], **{**REQUIRED, "LANGUAGES": "kk,en"}).stderr
+    assert "LANGUAGES: kk has no catalogue: set LOCALE_DIR to a folder with kk/LC_MESSAGES/django.mo" in said
+
+
+@pytest.mark.parametrize("name", ["manage.py", "the worker"])
+def test_a_broken_email_template_stops_the_worker_and_its_fault_is_named(name, tmp_path):
+    (tmp_path / "emails").mkdir()
+    (tmp_path / "emails" / "frame.html").write_text("{% price %}")
+    done = start(STARTS[name], **{**REQUIRED, "MAIL_TEMPLATES_DIR": str(tmp_path)})
+    assert done.returncode != 0
+    assert "(notifier.E005) emails/frame.html: Invalid block tag on line 1: 'price'" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("password", ["нууц", "pass\u00a0word", "a\tb"])

@@ -138,13 +138,11 @@ class Account:
         return True
 
     def set_password(self, password: str) -> None:
-        """Set a password; every other session ends, as the hash of the password in each does it."""
+        """Set a password; every other session ends."""
         user = self.fresh()
         user.set_password(password)
         user.save()
-        own = context.request.session.session_key
-        sessions.Session.objects.filter(user_id=user.pk).exclude(pk=own).delete()
-        record.password_changed(None, user)
+        record.password_changed(context.request, user)
 
     def rename(self, **values: Any) -> None:
         user = self.fresh()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from jobs.alerts import rules
+from jobs.alerts.queue_rules import NEXT_TICK
 from jobs.alerts.readings import Readings
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
@@ -67,6 +68,8 @@ TABLE = [
     ("NotifierEventEndpointOff", readings({"notifier_event_endpoints_off": 0}), []),
     ("NotifierDiskNearlyFull", readings({"notifier_disk_free_bytes": 499_999_999}), [""]),
     ("NotifierDiskNearlyFull", readings({"notifier_disk_free_bytes": 500_000_000}), []),
+    ("NotifierScheduleOverdue", readings({(NEXT_TICK, "prune"): NOW.timestamp() - 301}), ["prune"]),
+    ("NotifierScheduleOverdue", readings({(NEXT_TICK, "prune"): NOW.timestamp() - 300}), []),
     ("NotifierDown", readings(), []),
 ]
 

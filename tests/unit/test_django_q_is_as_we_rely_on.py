@@ -17,6 +17,7 @@ from django_q.conf import Conf
 from django_q.exceptions import TimeoutException
 from django_q.models import OrmQ, Task
 from django_q.signing import SignedPackage
+from django_q.tasks import async_task
 
 from jobs.brokers import django_q
 from jobs.brokers.orm import OrmBroker
@@ -107,10 +108,11 @@ def test_2_its_table_is_named_in_one_module():
 
 def test_3_a_payload_is_a_signed_task():
     broker = Broker()
-    django_q.send_task("a.function", 1, 2, broker=broker, lane=Lane.URGENT)
+    async_task("a.function", 1, 2, broker=broker, group="urgent")
     (payload,) = broker.enqueued
-    assert django_q.unpack_task(payload) == ("a.function", (1, 2))
     packed = django_q.pack_task("a.function", 1, 2, id="7", name="a name", lane=Lane.URGENT)
+    for one in (payload, packed):
+        assert django_q.unpack_task(one) == ("a.function", (1, 2))
     stored, made = SignedPackage.loads(payload), SignedPackage.loads(packed)
     assert stored["group"] == made["group"] == "urgent", "the lane, by which the queue of the workers sorts it"
     assert type(stored["group"]) is type(made["group"]) is str, "which the workers of version 0.9 can read"

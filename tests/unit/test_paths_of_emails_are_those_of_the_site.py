@@ -20,6 +20,7 @@ ARGUMENTS = {
     "admin:accounts_signin_changelist": {},
     "admin:accounts_signin_change": {"object_id": str(uuid.UUID(int=7))},
     "api:openapi-view": {},
+    "developers": {},
 }
 
 

@@ -215,7 +215,7 @@ def test_the_backend_of_the_settings_gets_the_mail(settings):
     set_mailer(settings, "django.core.mail.backends.locmem.EmailBackend")
     send()
     (message,) = outbox.outbox
-    assert message.subject == "🔐 Таны бүртгэлд нэвтэрсэн байна - Yellow Books"
+    assert message.subject == "🔐 Таны бүртгэлд нэвтэрсэн байна - Шар хуудас"
     assert message.to == ["bat@example.mn"]
 
 

@@ -159,7 +159,7 @@ def test_a_name_cannot_add_a_header_or_a_recipient(server):
 
 
 def test_a_header_that_cannot_be_built_is_a_permanent_error(server, settings):
-    settings.SITE_NAME = "Yellow\nBooks"
+    settings.SITE_NAMES = {"mn": "Шар\nхуудас"}
     with pytest.raises(Permanent, match="header of the mail cannot be built"):
         send()
     assert server.mails == []

@@ -15,6 +15,7 @@ CAN_FAIL = {
     "django_assert_num_queries",
     "django_assert_max_num_queries",
     "expect",
+    "examine",
     "eventually",
     "run_state_machine_as_test",
 }

@@ -1,4 +1,4 @@
-"""`manage.py create_api_key NAME --scope enqueue --scope read`: create a key and print it, once."""
+"""`manage.py create_api_key NAME --for send`: create a key and print it, once."""
 
 from argparse import ArgumentParser
 from datetime import timedelta
@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from accounts.sites.keys import ApiKey, Scope
+from accounts.sites.keys import ApiKey, Purpose, Scope
 from accounts.sites.site import Site
 from jobs.management.verbs import operator
 
@@ -21,16 +21,33 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the name of the key, for example shop")
         parser.add_argument("--site", help="the slug of its site (default: NAME; created if there is none)")
-        parser.add_argument("--scope", action="append", required=True, choices=Scope.values, help="may be repeated")
+        scopes = parser.add_mutually_exclusive_group(required=True)
+        scopes.add_argument(
+            "--for",
+            dest="purpose",
+            choices=Purpose.values,
+            help="send: enqueue, read; read: read; operate: read, admin",
+        )
+        scopes.add_argument("--scope", action="append", choices=Scope.values, help="may be repeated, instead of --for")
         parser.add_argument("--expires-days", type=int, help="days until it expires (default: never)")
 
-    def handle(self, *, name: str, site: str | None, scope: list[str], expires_days: int | None, **_: Any) -> None:
+    def handle(
+        self,
+        *,
+        name: str,
+        site: str | None,
+        scope: list[str] | None,
+        purpose: str | None,
+        expires_days: int | None,
+        **_: Any,
+    ) -> None:
         if expires_days is not None and not 1 <= expires_days <= MAX_EXPIRY_DAYS:
             raise CommandError(f"--expires-days must be from 1 to {MAX_EXPIRY_DAYS}")
         expires = timezone.now() + timedelta(days=expires_days) if expires_days else None
+        scopes = Purpose(purpose).scopes if purpose else scope or []
         others = ApiKey.objects.usable().filter(site__slug=site or name).count()
         try:
-            token = ApiKey.objects.make(name, scope, who=operator(), expires_at=expires, site=_find_site(site))
+            token = ApiKey.objects.make(name, scopes, who=operator(), expires_at=expires, site=_find_site(site))
         except ValidationError as wrong:
             raise CommandError("; ".join(wrong.messages)) from None
         if others:

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.sites.admin import preview, statistics
 from accounts.sites.site import Site
 from accounts.sites.validators import check_slug
-from jobs.admin.parts.preview import LANGUAGES, Preview, frame_response
+from jobs.admin.parts.preview import Preview, frame_response, languages
 from jobs.core import audit
 from jobs.core.audit import AuditEntry
 
@@ -149,7 +149,7 @@ class SiteAdmin(admin.ModelAdmin):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
         """Add the preview, the numbers and the keys to the page."""
         site: Site | None = options.get("obj")
-        context |= {"choices": [(*kind, language) for kind in preview.Kind.choices for language in LANGUAGES]}
+        context |= {"choices": [(*kind, language) for kind in preview.Kind.choices for language in languages()]}
         if site is not None:
             context |= {
                 "mails": [(*kind, preview.render(site, kind[0], language)) for *kind, language in context["choices"]],
@@ -183,6 +183,6 @@ class SiteAdmin(admin.ModelAdmin):
         return frame_response(self._render(form.instance, kind, language).html, "html")
 
     def _render(self, site: Site, kind: str, language: str) -> Preview:
-        if kind not in preview.Kind.values or language not in LANGUAGES:
+        if kind not in preview.Kind.values or language not in languages():
             raise Http404
         return preview.render(site, kind, language)

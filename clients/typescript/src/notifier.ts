@@ -19,7 +19,7 @@ export interface NotifierOptions {
   /** Called when a notice was not taken. The failure has neither the key nor personal data. */
   onError?: ((failure: Refused | Unreachable) => void) | undefined;
   /** The language and time zone of the emails, when a sign-in has none. */
-  locale?: "mn" | "en" | undefined;
+  locale?: string | undefined;
   timezone?: string | undefined;
 }
 

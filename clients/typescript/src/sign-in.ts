@@ -18,8 +18,8 @@ export interface SignIn {
   jobId?: string | undefined;
   /** The opaque id of the user's browser: see `deviceId`. */
   deviceId?: string | null | undefined;
-  /** The language and time zone of the email; by default those of your site at Notifier. */
-  locale?: "mn" | "en" | undefined;
+  /** The language ("mn", "en" or another that Notifier has) and time zone of the email; by default those of your site. */
+  locale?: string | undefined;
   timezone?: string | undefined;
 }
 
@@ -34,7 +34,7 @@ export interface SignInNotification {
   timestamp: string;
   jobId: string;
   deviceId?: string;
-  locale?: "mn" | "en";
+  locale?: string;
   timezone?: string;
 }
 

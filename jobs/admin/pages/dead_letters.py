@@ -19,6 +19,8 @@ from jobs.queue import bulk_replay
 from jobs.queue.criteria import JobCriteria
 
 MAX_GROUPS = 100
+FILTERS = ("type", "reason", "error_class", "lane", "source", "within", "after", "before")  # those of the page
+REFRESH_SECONDS = 10
 MAX_DISCARDS = 1_000  # in one request; they are few, and each is final
 
 
@@ -36,12 +38,12 @@ class Group:
     link: str  # the query string of the list that shows them
 
 
-def load_groups() -> list[Group]:
-    """Return the biggest groups, at most MAX_GROUPS."""
+def load_groups(form: JobFilter | None = None) -> list[Group]:
+    """Return the biggest groups, at most MAX_GROUPS. form: narrows the dead letters; None for all."""
     now = timezone.now()
+    dead = form.criteria().dead_letters() if form else JobLog.objects.dead()
     found = (
-        JobLog.objects.dead()
-        .order_by()
+        dead.order_by()
         .values("fingerprint", "error_class", "dlq_reason")
         .annotate(count=Count("*"), first=Min("processed_at"), last=Max("processed_at"))
         .order_by("-count", "-last")[:MAX_GROUPS]
@@ -55,34 +57,45 @@ def load_groups() -> list[Group]:
             first=row["first"],
             last=row["last"],
             last_ago=durations.format_ago(row["last"], now),
-            link=dead_letters_link(fingerprint=row["fingerprint"], reason=row["dlq_reason"]),
+            link=_link(form, fingerprint=row["fingerprint"], reason=row["dlq_reason"]),
         )
         for row in found
     ]
 
 
-def dead_letters_link(**chosen: str) -> str:
-    """Return the list's query string of the dead letters that have all of `chosen`."""
+def _link(form: JobFilter | None, **chosen: str) -> str:
+    """Return the list's query string of the dead letters that have all of `chosen`, and match the form."""
+    values = {"status": Status.DLQ, **{name: value for name, value in chosen.items() if value}}
+    if form is not None:
+        return form.link(**values)
     query = QueryDict(mutable=True)
-    query.update({"status": Status.DLQ, **{name: value for name, value in chosen.items() if value}})
+    query.update(values)
     return query.urlencode()
 
 
 def show_groups(admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
-    """GET: show the groups."""
+    """GET: show the groups of the dead letters that match the filters of the query string."""
+    form = JobFilter(request.GET)
+    valid = form.is_valid()
     try:
         with paging.time_limit(one_index=True):
-            found = load_groups()
+            found = load_groups(form if form.narrowed else None) if valid else []
     except paging.TooBroad:
         found = []
         messages.error(request, _("There are too many dead letters to group them quickly; use the list's filters."))
     context = admin.page(
         request,
         title=_("Dead letters"),
+        form=form,
+        fields=[form[name] for name in FILTERS],
+        valid=valid,
+        chips=form.chips if valid else [],
         groups=found,
         total=sum(group.count for group in found),
         may_replay=request.user.has_perm("jobs.replay_joblog"),
         may_discard=request.user.has_perm("jobs.discard_joblog"),
+        now=timezone.now(),
+        refresh=REFRESH_SECONDS,
     )
     return TemplateResponse(request, "admin/jobs/joblog/dead_letters.html", context)
 
@@ -106,7 +119,7 @@ def confirm_group(admin: ReadOnlyAdmin, request: HttpRequest, name: str) -> Http
         title=_("Replay all of these?") if name == "replay" else _("Discard all of these?"),
         name=name,
         matched=chosen.dead_letters().count(),
-        chosen=[(form.fields[field].label, form.cleaned_data[field]) for field in form.narrowed],
+        chosen=[form.describe(name) for name in form.narrowed],
         back=form.link(),
         limit=MAX_DISCARDS,
         rate=bulk_replay.RATE,

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
+from jobs.admin.panels import names
 from jobs.admin.parts import advice, durations, error_classes, preview, timeline, verbs
 from jobs.admin.parts.filters import BIGGEST_ID
 from jobs.admin.parts.readonly import ReadOnlyAdmin, require_permission
@@ -43,7 +44,7 @@ def show_job(admin: ReadOnlyAdmin, request: HttpRequest, object_id: str, *, reve
         request,
         title=_("Job %s") % job.job_id,
         job=job,
-        user_shown=masking.abbreviate(job.user_id),
+        user=_user(job),
         error=masking.abbreviate(job.error),
         error_class=error_classes.label_of(job.error_class),
         advice=advice.advise(job, pauses.find_hold(job.job_type, job.lane), now),
@@ -57,6 +58,14 @@ def show_job(admin: ReadOnlyAdmin, request: HttpRequest, object_id: str, *, reve
         **_offers(request, job),
     )
     return TemplateResponse(request, "admin/jobs/joblog/job.html", context)
+
+
+def _user(job: JobLog) -> names.KnownUser:
+    """Return the job's user with a masked name; one query."""
+    key = names.UserKey(job.source, job.user_id)
+    payload = job.payload if isinstance(job.payload, dict) else {}
+    own = [value for name in job_types.name_keys(job.job_type) if isinstance(value := payload.get(name), str)]
+    return names.shown(key, names.find([key]).get(key), next(iter(own), ""))
 
 
 def _payload(job: JobLog, revealed: bool) -> str:

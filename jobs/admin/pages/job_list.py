@@ -1,6 +1,7 @@
 """The list of jobs: tabs, filters, and the actions on the selected jobs."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,14 +13,17 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
+from jobs.admin.panels import present
+from jobs.admin.panels.names import KnownUser, UserKey, find, name_in_payload, shown
 from jobs.admin.parts import durations, paging, verbs
 from jobs.admin.parts.filters import ALL, BIGGEST_ID, TABS, WRONG, WRONG_STATES, JobFilter
 from jobs.admin.parts.readonly import ReadOnlyAdmin, require_permission
 from jobs.admin.parts.timeline import is_scheduled
-from jobs.core import masking, pauses
+from jobs.core import masking
 from jobs.core.job import JobLog, Reason, Status
 
 ERROR_LENGTH = 160
+REFRESH_SECONDS = 10
 MAX_SELECTED = 500
 LIST_COLUMNS: tuple[str, ...] = (
     "id",
@@ -40,7 +44,7 @@ class Row:
     """A job as a row of the list."""
 
     job: JobLog
-    user: str
+    user: KnownUser
     error: str
     ago: str
     note: str  # next to its status: what follows
@@ -51,12 +55,14 @@ class Row:
         return self.job.status in verb.states
 
 
-def make_rows(jobs: list[JobLog], now: datetime) -> list[Row]:
-    """Return the jobs as rows."""
+def make_rows(jobs: list[JobLog], now: datetime, may: Callable[[str], bool]) -> list[Row]:
+    """Return the jobs as rows. Their users cost one query. may: whether the operator has a permission."""
+    keys = {job.pk: UserKey(job.source, job.user_id) for job in jobs}
+    known = find(keys.values())
     return [
         Row(
             job=job,
-            user=masking.abbreviate(job.user_id),
+            user=_user(keys[job.pk], known, getattr(job, "payload_name", ""), may),
             error=masking.abbreviate(getattr(job, "error_start", "")),
             ago=durations.format_ago(job.created_at, now),
             note=_note(job, now),
@@ -64,6 +70,12 @@ def make_rows(jobs: list[JobLog], now: datetime) -> list[Row]:
         )
         for job in jobs
     ]
+
+
+def _user(key: UserKey, known: dict[UserKey, KnownUser], name: str, may: Callable[[str], bool]) -> KnownUser:
+    """Return the user as a row shows one: with the link only for those who may open the page."""
+    user = shown(key, known.get(key), name)
+    return user if not user.permission or may(user.permission) else replace(user, page="")
 
 
 def _status(job: JobLog, now: datetime) -> str | Promise:
@@ -98,11 +110,11 @@ def show_list(admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
     try:
         with paging.time_limit():
             found = _find(form)
-            suspended = list(pauses.suspended())
         counts = paging.count_by_status(form.all_jobs())
     except paging.TooBroad:
-        found, counts, suspended = None, {}, []
-    rows = make_rows(found.jobs, timezone.now()) if found else []
+        found, counts = None, {}
+    now = timezone.now()
+    rows = make_rows(found.jobs, now, request.user.has_perm) if found else []
     context = admin.page(
         request,
         title=_("Jobs"),
@@ -110,11 +122,16 @@ def show_list(admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
         valid=valid,
         too_broad=found is None,
         rows=rows,
-        sought=form.sought if valid else [],
+        chips=form.chips if valid else [],
+        clear=form.cleared if valid else "",
+        tab_label=TABS[form.tab] if valid else "",
+        elsewhere=_elsewhere(form, counts) if valid and not rows else [],
+        now=now,
+        refresh=REFRESH_SECONDS,
         newer=bool(valid and form.cleaned_data["cursor"] is not None),
         older=form.link(cursor=found.next_key) if found and found.next_key else "",
         tabs=_tabs(form, counts),
-        suspended=suspended,
+        suspended=present.load(request).suspended,
         **_offers(request, form, rows),
     )
     return TemplateResponse(request, "admin/jobs/joblog/change_list.html", context)
@@ -124,6 +141,7 @@ def _find(form: JobFilter) -> paging.Page:
     if not form.is_valid():
         return paging.Page([], None)
     listed = form.jobs().only(*LIST_COLUMNS).annotate(error_start=Left("error", ERROR_LENGTH))
+    listed = listed.annotate(payload_name=name_in_payload())
     chosen = form.cleaned_data
     return paging.load_page(listed, oldest_first=chosen["order"] == "oldest", after=chosen["cursor"])
 
@@ -147,6 +165,12 @@ def _tabs(form: JobFilter, counts: dict[str, int]) -> list[dict[str, Any]]:
     ]
 
 
+def _elsewhere(form: JobFilter, counts: dict[str, int]) -> list[tuple[str | Promise, str, str]]:
+    """Return the tabs in which the same filters find jobs: label, query string, and how many."""
+    found = [(name, count) for name, count in counts.items() if count]
+    return [(TABS[name], form.link(status=name), paging.format_count(count)) for name, count in found if name in TABS]
+
+
 def _offers(request: HttpRequest, form: JobFilter, rows: list[Row]) -> dict[str, Any]:
     """Return which buttons this operator may use here, and the jobs of this page to which one of them applies."""
     permitted = {name: verb for name, verb in verbs.ACTIONS.items() if request.user.has_perm(f"jobs.{verb.permission}")}
@@ -156,7 +180,6 @@ def _offers(request: HttpRequest, form: JobFilter, rows: list[Row]) -> dict[str,
         "may_replay": "replay" in useful,
         "may_discard": "discard" in useful,
         "movable": {row.job.pk for row in rows if any(row.allows(verb) for verb in permitted.values())},
-        "narrowed": form.narrowed if form.is_valid() else ["wrong"],
         "export": form.link(),
         "bulk": form.link() if may_replay and form.is_valid() and form.bulk() is not None else "",
     }

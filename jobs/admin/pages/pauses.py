@@ -6,12 +6,15 @@ from django.contrib import admin, messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from jobs.admin.panels import present, registry
+from jobs.admin.panels.registry import Place
 from jobs.admin.parts import policies
 from jobs.admin.parts.readonly import ReadOnlyAdmin, require_permission
-from jobs.core import job_types, masking, pauses
+from jobs.core import job_types, masking
 from jobs.core.pauses import JobTypeState, Lane, LaneState
 from jobs.queue import actions
 
@@ -28,9 +31,9 @@ class Kind:
     policy: list[tuple[str, str]] = field(default_factory=list)  # (label, value); only of a type that this version has
 
 
-def load_kinds() -> list[Kind]:
-    """Return all email, the lanes and the types, each with its state."""
-    paused = {str(state): state for state in pauses.active_pauses()}
+def load_kinds(active: list[JobTypeState | LaneState]) -> list[Kind]:
+    """Return all email, the lanes and the types, each with its state. active: what operators paused."""
+    paused = {str(state): state for state in active}
     mail = [paused.get(name) for name in job_types.mail_types()]
     first = mail[0] if mail and all(mail) else None
     kinds = [Kind(actions.ALL_MAIL, _("All email"), first, paused=first is not None)]
@@ -61,7 +64,9 @@ class JobTypeStateAdmin(ReadOnlyAdmin):
         """GET: show every type with its state."""
         require_permission(request, "view_jobtypestate")
         may_pause = request.user.has_perm("jobs.pause_jobtypestate")
-        context = self.page(request, title=_("Job types"), kinds=load_kinds(), may_pause=may_pause)
+        panels = registry.load(Place.SENDING, registry.View(request, timezone.now()))
+        kinds = load_kinds(present.load(request).pauses)
+        context = self.page(request, title=_("Sending"), kinds=kinds, may_pause=may_pause, panels=panels)
         return TemplateResponse(request, "admin/jobs/jobtypestate/change_list.html", context)
 
     def _one(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -79,18 +84,18 @@ class JobTypeStateAdmin(ReadOnlyAdmin):
         if not why:
             messages.error(request, _("Give a reason: the next operator will need it."))
         elif actions.pause(name, who=request.user.get_username(), why=why, until=until):
-            messages.success(request, _("%s is paused. Jobs are still accepted, and wait.") % name)
+            messages.success(request, _("%s is paused. Jobs are still accepted, and wait.") % _shown(name))
         else:
-            messages.warning(request, _("%s was already paused.") % name)
+            messages.warning(request, _("%s was already paused.") % _shown(name))
         return HttpResponseRedirect(reverse("admin:jobs_jobtypestate_changelist"))
 
     def _resume(self, request: HttpRequest) -> HttpResponse:
         require_permission(request, "pause_jobtypestate")
         name = self._named(request)
         if actions.resume(name, who=request.user.get_username()):
-            messages.success(request, _("%s runs again.") % name)
+            messages.success(request, _("%s runs again.") % _shown(name))
         else:
-            messages.warning(request, _("%s was not paused.") % name)
+            messages.warning(request, _("%s was not paused.") % _shown(name))
         return HttpResponseRedirect(reverse("admin:jobs_jobtypestate_changelist"))
 
     def _named(self, request: HttpRequest) -> str:
@@ -103,6 +108,11 @@ class JobTypeStateAdmin(ReadOnlyAdmin):
         ):
             raise Http404
         return name
+
+
+def _shown(target: str) -> str:
+    """Return what operators read for a target."""
+    return _("All email") if target == actions.ALL_MAIL else target
 
 
 def _breaker_error(state: JobTypeState | None) -> str:

@@ -1,6 +1,6 @@
 """The list's filters: a form read from the URL, so that a link reproduces the view and a wrong value is reported."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -10,9 +10,10 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from jobs.admin.panels.names import UserKey, find, shown
 from jobs.core import job_types, masking
 from jobs.core.errors import ErrorClass
-from jobs.core.job import JobLog, JobQuerySet, Reason, Status
+from jobs.core.job import THIS_SITE, JobLog, JobQuerySet, Reason, Status
 from jobs.core.pauses import Lane
 from jobs.queue.criteria import JobCriteria
 
@@ -63,11 +64,20 @@ def when() -> forms.DateTimeField:
     )
 
 
+@dataclass(frozen=True)
+class Chip:
+    """A filter that is active."""
+
+    text: str
+    without: str
+    """The query string of the view without it."""
+
+
 class JobFilter(forms.Form):
     """The list's filters. When it is not valid, the list is empty and the errors say why."""
 
     status = forms.ChoiceField(required=False, choices=[*TABS.items()], widget=forms.HiddenInput)
-    q = forms.CharField(required=False, max_length=254)
+    q = forms.CharField(required=False, label=_("Job id, user or address"), max_length=254)
     user = Texts(required=False)
     type = forms.ChoiceField(required=False, label=_("Type"))
     reason = forms.ChoiceField(required=False, label=_("Reason"), choices=[*ANY, *Reason.choices])
@@ -111,14 +121,40 @@ class JobFilter(forms.Form):
         return [name for name, value in self.cleaned_data.items() if value not in (None, "", []) and name not in aside]
 
     @property
-    def sought(self) -> list[tuple[str, str]]:
-        """What a search left in the address: (text, query string of this view without it) pairs."""
-        chosen, users = self.cleaned_data, self.cleaned_data["user"]
-        found = [(_("search: %s") % masking.abbreviate(chosen["q"]), self.link(q=None))] if chosen["q"] else []
-        for user in users:
-            others = [other for other in users if other != user]
-            found.append((_("user: %s") % masking.abbreviate(user), self.link(user=others)))
-        return found
+    def chips(self) -> list["Chip"]:
+        """What narrows or orders this view, each with the view without it. The form must be valid."""
+        chosen = self.cleaned_data
+        names = [name for name in (*self.narrowed, "order") if chosen[name] and name != "user"]
+        ours = [Chip(": ".join(self.describe(name)), self.link(**{name: None})) for name in names]
+        return [*self._user_chips(), *ours]
+
+    @property
+    def cleared(self) -> str:
+        """The query string of this tab without a filter."""
+        return urlencode({"status": self.data["status"]}) if self.data.get("status") else ""
+
+    def _user_chips(self) -> list["Chip"]:
+        users = self.cleaned_data["user"]
+        keys = {user: UserKey(THIS_SITE, user) for user in users}
+        known = find(keys.values())
+        return [
+            Chip(
+                _("user: %s") % shown(keys[user], known.get(keys[user])).name,
+                self.link(user=[other for other in users if other != user]),
+            )
+            for user in users
+        ]
+
+    def describe(self, name: str) -> tuple[str, str]:
+        """Return the label of a filter and its value in words. The form must be valid."""
+        field, value = self.fields[name], self.cleaned_data[name]
+        if isinstance(field, forms.ChoiceField):
+            shown_value = str(dict(field.choices).get(value, value))  # type: ignore[arg-type]
+        elif isinstance(value, datetime):
+            shown_value = f"{timezone.localtime(value):%Y-%m-%d %H:%M}"
+        else:
+            shown_value = masking.abbreviate(str(value))
+        return str(field.label or name), shown_value
 
     def all_jobs(self) -> JobQuerySet | None:
         """Return the jobs of all tabs that match; None without a filter, and when the form is not valid."""

@@ -4,6 +4,7 @@ from copy import copy
 from dataclasses import dataclass
 
 import structlog
+from django.conf import settings
 from django.http import Http404, HttpResponse
 
 from jobs.core import job_types, masking
@@ -11,7 +12,6 @@ from jobs.core.job import JobLog
 
 log = structlog.get_logger("jobs.admin")
 
-LANGUAGES = ("mn", "en")
 # The email's own styles are inline by need. Everything else is off: scripts, forms, links, remote images.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'self'"
 
@@ -38,14 +38,19 @@ def render_preview(job: JobLog, language: str) -> Preview | None:
         return None
 
 
+def languages() -> list[str]:
+    """Return the codes of the languages that emails are shown in."""
+    return [code for code, _name in settings.LANGUAGES]
+
+
 def render_all(job: JobLog) -> list[Preview]:
     """Render the email in each language; empty when there is none."""
-    return [mail for language in LANGUAGES if (mail := render_preview(job, language))]
+    return [mail for language in languages() if (mail := render_preview(job, language))]
 
 
 def preview_response(job: JobLog, language: str, part: str) -> HttpResponse:
     """Return the document inside the frame; part: "html" or "text". Raises Http404."""
-    mail = render_preview(job, language) if language in LANGUAGES and part in ("html", "text") else None
+    mail = render_preview(job, language) if language in languages() and part in ("html", "text") else None
     if mail is None:
         raise Http404
     return frame_response(mail.html if part == "html" else mail.text, part)

@@ -45,6 +45,7 @@ class Situation:
     groups: list[Group]
     last_errors: dict[str, str]  # of the jobs that failed last, by class of error
     schedules: list[Line] = field(default_factory=list)
+    fresh: bool = False  # no worker has ever run here
 
     @property
     def oldest(self) -> float:
@@ -76,6 +77,15 @@ def active_warnings(now: Situation) -> list[Warning]:
 
 def _clusters(now: Situation) -> Iterator[Warning]:
     there = reverse("admin:jobs_cluster_changelist")
+    if now.fresh:
+        yield Warning(
+            _("No worker has run here yet."),
+            _("Start manage.py qcluster. Jobs are accepted meanwhile, and none is lost."),
+            there,
+            _("Clusters"),
+            grave=False,
+        )
+        return
     if not now.alive:
         yield Warning(
             _("No cluster is alive: no jobs are being processed."),
@@ -104,7 +114,7 @@ def _suspended(now: Situation) -> Iterator[Warning]:
             f"{advised.why} {error}".strip(),
             advised.what,
             reverse("admin:jobs_jobtypestate_changelist"),
-            _("Job types"),
+            _("Sending"),
             grave=not state.paused_at,
         )
 

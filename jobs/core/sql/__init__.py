@@ -34,7 +34,9 @@ LIMIT_IDLE = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)
 TIMEOUTS = ("57014", "55P03")  # SQLSTATE of query_canceled and lock_not_available
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-_kept: ContextVar[list[tuple[str, Sequence[Any]]] | None] = ContextVar("statements of one_round_trip", default=None)
+Other = tuple[str, Sequence[Any]]  # a statement and its values
+
+_kept: ContextVar[list[Other] | None] = ContextVar("statements of one_round_trip", default=None)
 
 
 def savepoint() -> AbstractContextManager[Any]:
@@ -155,7 +157,7 @@ def one_round_trip() -> Iterator[None]:
     if not is_postgresql():
         yield
         return
-    statements: list[tuple[str, Sequence[Any]]] = []
+    statements: list[Other] = []
     kept = _kept.set(statements)
     try:
         yield
@@ -232,13 +234,6 @@ def abandon(of: BaseDatabaseWrapper) -> None:
 def seconds_of(duration: Any) -> float:
     """Return the seconds of a duration as the database returns it: SQLite in microseconds."""
     return duration.total_seconds() if isinstance(duration, timedelta) else duration / 1e6
-
-
-def fetch_keys(statement: str, values: Sequence[Any]) -> set[int]:
-    """Execute a statement and return the first column of its rows."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return {row[0] for row in cursor.fetchall()}
 
 
 def limit_queries(milliseconds: int, *, bitmap_scans: bool = True) -> None:

@@ -6,6 +6,9 @@ from django.db import transaction
 
 from jobs.core.sql import execute, is_postgresql
 
+# Its commit does not wait for the disk: there is nothing to lose.
+NOTIFY = "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, %s)"
+
 
 def notify(channel: str, word: str = "") -> None:
     """Wake every listener on `channel`. Does nothing where the database has no NOTIFY.
@@ -13,7 +16,7 @@ def notify(channel: str, word: str = "") -> None:
     Call it outside a transaction only: it takes a lock that every commit shares (2,198 -> 1,336 commits/s).
     """
     if is_postgresql():
-        execute("SELECT pg_notify(%s, %s)", [channel, word])
+        execute(NOTIFY, [channel, word])
 
 
 @dataclass(frozen=True)

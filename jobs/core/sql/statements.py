@@ -18,11 +18,11 @@ RETURNING *, EXTRACT(EPOCH FROM statement_timestamp() - run_at)::float8 AS waite
 COMPLETE = """
 UPDATE job_logs SET status = 'completed', processed_at = statement_timestamp(), lease_until = NULL,
     error = '', stack_trace = '', error_class = '', fingerprint = ''
-WHERE id = ANY(%s) AND attempt_count = %s AND status = 'processing' RETURNING id
+WHERE id = ANY(%s) AND attempt_count = %s AND status = 'processing' RETURNING id, processed_at
 """
 # `admission.admit`: PostgreSQL's function locks the user, asks what ASK asks and inserts the row (jobs/migrations).
 ADMIT = (
-    "SELECT written, existing, used, wait "
+    "SELECT written, statement_timestamp(), existing, used, wait "
     "FROM admit_job(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s)"
 )
 ASK = """
@@ -41,7 +41,7 @@ ORDER BY created_at DESC LIMIT 1 OFFSET %s
 """
 # `counters.add`
 UPSERT_COUNTERS = (
-    "INSERT INTO job_counters (slot, name, labels, bucket, count, total, at) VALUES {values} "
+    "INSERT INTO job_counters (slot, name, labels, bucket, count, total, at) {rows} "
     "ON CONFLICT (slot, name, labels, bucket) DO UPDATE SET count = job_counters.count + excluded.count, "
     "total = job_counters.total + excluded.total, at = excluded.at"
 )

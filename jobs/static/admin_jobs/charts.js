@@ -9,7 +9,8 @@
     const rows = [...table.tBodies[0].rows];
     const heads = [...table.tHead.querySelectorAll("[data-kind]")];
     return {
-      labels: rows.map((row) => row.querySelector("th").textContent),
+      labels: rows.map((row) => row.querySelector("th").firstChild.textContent.trim()),
+      marks: rows.map((row) => row.dataset.mark || ""),
       series: heads.map((head, at) => ({
         label: head.textContent,
         kind: head.dataset.kind,
@@ -38,7 +39,30 @@
     return { label: series.label, data, borderColor: paint, backgroundColor: paint, borderWidth: 2, pointRadius: 0, pointHitRadius: 8, tension: 0, ...ends };
   }
 
-  function options(timed, bars) {
+  // A dashed line at the last deployment, with its version.
+  const deployments = {
+    id: "deployments",
+    afterDatasetsDraw(chart) {
+      const { ctx, chartArea: area, scales: { x } } = chart, marks = read(document.getElementById(chart.canvas.dataset.table)).marks;
+      marks.forEach((version, at) => {
+        if (!version) return;
+        const left = x.getPixelForValue(at), late = left > (area.left + area.right) / 2;
+        ctx.save();
+        ctx.strokeStyle = ctx.fillStyle = colour("--body-quiet-color");
+        ctx.setLineDash([4, 4]);
+        ctx.beginPath(); ctx.moveTo(left, area.top); ctx.lineTo(left, area.bottom); ctx.stroke();
+        ctx.textAlign = late ? "right" : "left";
+        ctx.fillText(version, left + (late ? -4 : 4), area.top + 10);
+        ctx.restore();
+      });
+    },
+  };
+
+  // A bar leads to the jobs of its time, as the number in the table does.
+  const cellOf = (canvas, item) => item && cells(document.getElementById(canvas.dataset.table).tBodies[0].rows[item.index])[item.datasetIndex];
+  const linkOf = (canvas, chart, event) => cellOf(canvas, chart.getElementsAtEventForMode(event, "nearest", { intersect: true }, false)[0])?.querySelector("a");
+
+  function options(canvas, timed, bars) {
     const grid = { color: colour("--hairline-color") }, ticks = { color: colour("--body-quiet-color"), maxRotation: 0, autoSkipPadding: 16 };
     const y = timed ? { type: "logarithmic", ticks: { ...ticks, callback: marked } }
                     : { beginAtZero: true, ticks };
@@ -46,6 +70,8 @@
       animation: calm.matches ? false : { duration: 200 },
       responsive: true, maintainAspectRatio: false,
       interaction: { mode: "index", intersect: false },
+      onClick: (event, _items, chart) => linkOf(canvas, chart, event)?.click(),
+      onHover: (event, _items, chart) => canvas.classList.toggle("leads", Boolean(linkOf(canvas, chart, event))),
       scales: { x: { grid: { display: false }, ticks, stacked: bars }, y: { ...y, grid, stacked: bars } },
       plugins: {
         legend: { labels: { color: colour("--body-fg"), usePointStyle: true, pointStyle: bars ? "rect" : "line", pointStyleWidth: bars ? 12 : 28 } },
@@ -63,7 +89,7 @@
       there.data.labels = labels;
       there.data.datasets.forEach((one, at) => { one.data = datasets[at].data; });
       there.update("none");
-    } else new Chart(canvas, { type: bars ? "bar" : "line", data: { labels, datasets }, options: options(timed, bars) });
+    } else new Chart(canvas, { type: bars ? "bar" : "line", data: { labels, datasets }, options: options(canvas, timed, bars), plugins: [deployments] });
   }
 
   const all = () => document.querySelectorAll("canvas[data-table]");

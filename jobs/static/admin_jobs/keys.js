@@ -40,14 +40,13 @@
   });
 
   const boxes = () => [...document.querySelectorAll("[name=_selected_action]")];
-  const all = byId("select-all"), shown = byId("selected-count");
-  function count() {
-    const selected = boxes().filter((box) => box.checked).length;
+  function count() { // the page may have been refreshed since
+    const selected = boxes().filter((box) => box.checked).length, all = byId("select-all"), shown = byId("selected-count");
     if (shown) shown.textContent = selected;
     if (all) { all.checked = selected > 0 && selected === boxes().length; all.indeterminate = selected > 0 && !all.checked; }
   }
   document.addEventListener("change", (event) => {
-    if (event.target === all) boxes().forEach((box) => { box.checked = all.checked; });
+    if (event.target.id === "select-all") boxes().forEach((box) => { box.checked = event.target.checked; });
     if (event.target === toggle) localStorage.setItem(OFF, toggle.checked ? "" : "1");
     count();
   });
@@ -72,7 +71,7 @@
 
   const KEYS = {
     g: () => { going = Date.now(); },
-    "/": () => { const field = byId("search") || byId("find"); if (field) { field.focus(); field.select(); } },
+    "/": () => { const field = byId("find") || byId("filter-q"); if (field) { field.closest("details")?.setAttribute("open", ""); field.focus(); field.select(); } },
     j: () => go(1),
     k: () => go(-1),
     x: () => { const box = rows()[here]?.querySelector("[name=_selected_action]"); if (box) { box.checked = !box.checked; count(); } },

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import re
 import secrets
 import socket
 import sys
@@ -19,9 +20,13 @@ from django.db import Error, connections
 from accounts.mail.providers.configured import configured
 from jobs.conf import conf
 from jobs.core import sql
+from notifier.dev import accounts
 from notifier.ops.processes import Processes, Program
 
 HERE = "127.0.0.1"
+RULE = 64 * "-"
+REQUEST_LOGGERS = (b"notifier.request_logging", b"django.request")
+STATUS = re.compile(rb'status[=":\s]+(\d{3})')
 DEVELOPMENT_ENV = """\
 # Written by `make run` for development on this machine; a server needs the settings of .env.example instead.
 DEBUG=1
@@ -38,6 +43,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--reload", action="store_true", help="restart when the code changes")
+        parser.add_argument("--quiet", action="store_true", help="hide the line of each request that did not fail")
 
     def handle(self, **options: Any) -> None:
         refuse_without_catcher()
@@ -45,14 +51,16 @@ class Command(BaseCommand):
             refuse_if_taken(port)
         if settings.DEBUG and "ENV_FILE" not in os.environ:
             write_env_file(settings.BASE_DIR / ".env")
-        self._prepare()
+        passwords = self._prepare()
         connections.close_all()
         sys.stdout.flush()
-        processes = Processes(programs(options["reload"]), sys.stdout.buffer)
-        processes.tick = Greeting(processes)
+        hides = is_request_line if options["quiet"] else None
+        processes = Processes(programs(options["reload"]), sys.stdout.buffer, hides=hides)
+        processes.tick = Greeting(processes, passwords, quiet=options["quiet"])
         raise SystemExit(processes.run())
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> dict[str, str]:
+        """Migrate, and return the new passwords of the demo accounts."""
         try:
             call_command("migrate", verbosity=0, interactive=False)
         except Error as away:
@@ -60,9 +68,9 @@ class Command(BaseCommand):
                 raise
             raise CommandError(f"The database cannot be used (DATABASE_URL): {away}") from None
         if settings.DEBUG:
-            call_command("demo")
-        else:
-            call_command("collectstatic", verbosity=0, interactive=False)
+            return accounts.create_missing()
+        call_command("collectstatic", verbosity=0, interactive=False)
+        return {}
 
 
 def write_env_file(path: Path) -> None:
@@ -106,21 +114,40 @@ def programs(reload: bool) -> list[Program]:
     return [mail, worker, web] if settings.MAIL_IS_CAUGHT else [worker, web]
 
 
-class Greeting:
-    """Prints the site's URL once, as soon as the site responds. Called repeatedly."""
+def is_request_line(name: str, line: bytes) -> bool:
+    """Return whether a program's line reports a request that did not fail on our side."""
+    if name != "web" or not any(logger in line for logger in REQUEST_LOGGERS):
+        return False
+    status = STATUS.search(line)
+    return b"error" not in line and (status is None or not status[1].startswith(b"5"))
 
-    def __init__(self, processes: Processes) -> None:
-        self.processes, self.printed = processes, False
+
+class Greeting:
+    """Prints one block once, as soon as the site responds: addresses, user names, passwords. Called repeatedly.
+
+    passwords: the new ones of the demo accounts, by user name. quiet: whether the lines of requests are hidden.
+    """
+
+    def __init__(self, processes: Processes, passwords: dict[str, str], *, quiet: bool) -> None:
+        self.processes, self.passwords, self.quiet, self.printed = processes, passwords, quiet, False
 
     def __call__(self) -> None:
         if self.printed or not site_responds():
             return
         self.printed = True
-        self.processes.say(f"{settings.SITE_NAME} is at {settings.SITE_URL}/ and its administration at /admin/")
+        for line in ["", *self._lines(), ""]:
+            self.processes.say(line)
+
+    def _lines(self) -> list[str]:
+        url = settings.SITE_URL
+        lines = [RULE, f"{settings.SITE_NAME} runs", RULE]
+        lines += [f"site            {url}/", f"administration  {url}/admin/", f"developers      {url}/developers/"]
         if settings.DEBUG:
             destination = "" if settings.MAIL_IS_CAUGHT else f" (none: email goes to {configured()[0].name})"
-            self.processes.say(f"Its emails are at {settings.SITE_URL}/dev/mailbox/{destination}")
-        self.processes.say("Ctrl-C stops it")
+            lines += [f"emails          {url}/dev/mailbox/{destination}", *accounts.describe(self.passwords)]
+        if self.quiet:
+            lines.append("Requests are not shown; `make run ARGS=` shows them.")
+        return [*lines, "Ctrl-C stops it", RULE]
 
 
 def site_responds() -> bool:

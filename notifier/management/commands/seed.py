@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from jobs.core import sql
 from jobs.stats import minutes
-from notifier.ops import seeding
+from notifier.ops import seeding, seeding_people
 
 
 class Command(BaseCommand):
@@ -18,6 +18,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--jobs", type=int, default=100_000)
         parser.add_argument("--days", type=int, default=30)
+        parser.add_argument("--users", type=int, default=0, help="accounts, each with an address and a sign-in")
         parser.add_argument(
             "--waiting", action="store_true", help="leave the newest jobs waiting and running; a worker sends them"
         )
@@ -39,6 +40,9 @@ class Command(BaseCommand):
                 cursor.execute("ANALYZE job_logs, job_attempts")
         else:
             seeding.load(seeding.jobs(count, first_key=first, days=days, now=now, waiting=waiting))
+        if options["users"]:
+            self.stdout.write(f"loading {options['users']:,} accounts")
+            seeding_people.load(options["users"], now)
         self.stdout.write("computing the overview's statistics")
         minutes.rebuild(now, days)
         self.stdout.write("done")

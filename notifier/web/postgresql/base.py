@@ -101,8 +101,11 @@ class DatabaseWrapper(transactions.ShortTransactions):
 
     def close_if_health_check_failed(self) -> None:
         """Skip Django's check, a round trip before each request, for a connection that is certainly in order."""
-        if not (isinstance(self.connection, BoundedConnection) and self.connection.is_fresh()):
-            super().close_if_health_check_failed()
+        if not self.health_check_enabled or self.health_check_done:  # type: ignore[attr-defined, has-type]
+            return
+        if isinstance(self.connection, BoundedConnection) and self.connection.is_fresh():
+            self.health_check_done = True
+        super().close_if_health_check_failed()
 
     def _connect(self, conn_params: dict[str, Any]) -> Any:
         """Try each address of the host until one has timed out: psycopg gives each of them the whole time."""

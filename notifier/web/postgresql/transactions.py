@@ -1,5 +1,7 @@
 """Transactions of PostgreSQL with fewer round trips: BEGIN is sent with the first statement, the last ones with COMMIT.
 
+A SAVEPOINT is sent with the first statement in it, and its RELEASE with the last ones.
+
 psycopg's connections stay in autocommit, so that psycopg sends no BEGIN of its own. With an `isolation_level` or
 `server_side_binding` in OPTIONS, and on a connection that is not ours, everything is as Django does it.
 """
@@ -13,11 +15,12 @@ from typing import Any
 import psycopg
 import structlog
 from django.db.backends.postgresql import base
+from django.db.backends.utils import debug_transaction
 from django.db.utils import OperationalError
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
-from jobs.core.sql.channels import Notification
+from jobs.core.sql.channels import NOTIFY, Notification
 
 log = structlog.get_logger("notifier.web")
 
@@ -30,16 +33,20 @@ class ShortConnection(psycopg.Connection[Any]):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.kept: list[tuple[str, Sequence[Any]]] = []
-        """Statements to send before the next one, or with the commit."""
+        """Statements to send before the next one, or with the commit, or with the end of the savepoint."""
+        self.savepoints: list[str] = []
+        """Those to create before the next statement, and before what is kept."""
 
-    def must_begin(self) -> bool:
-        """Return whether the next statement is the first one of a transaction."""
-        return self.opens_transactions and self.pgconn.transaction_status == TransactionStatus.IDLE
+    def first(self) -> list[str]:
+        """Return the statements that come before the next one: those that open a transaction and savepoints."""
+        begins = self.opens_transactions and self.pgconn.transaction_status == TransactionStatus.IDLE
+        return [*(["BEGIN"] if begins else []), *self.savepoints]
 
     def prepare(self) -> None:
         """Send what comes before a statement that cannot be sent together with it."""
-        if self.must_begin():
-            psycopg.ClientCursor(self).execute("BEGIN")
+        if first := self.first():
+            psycopg.ClientCursor(self).execute("; ".join(first))
+            self.savepoints = []
         self.send_kept()
 
     def send_kept(self) -> None:
@@ -50,7 +57,7 @@ class ShortConnection(psycopg.Connection[Any]):
 
     def rollback(self) -> None:
         """Roll back, and forget the statements that were kept."""
-        self.kept = []
+        self.kept, self.savepoints = [], []
         super().rollback()
 
 
@@ -60,15 +67,22 @@ class Cursor(base.Cursor, psycopg.ClientCursor[Any]):
     connection: ShortConnection
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        """Execute a statement; its results are the same as without the BEGIN before it."""
+        """Execute a statement; its results are the same as without the statements before it."""
         self.connection.send_kept()
-        if not self.connection.must_begin():
+        if not (first := self.connection.first()):
             return super().execute(query, params, **options)
         if not isinstance(query, str):
             self.connection.prepare()
             return super().execute(query, params, **options)
-        super().execute(f"BEGIN; {query}".encode(), params, **options)
-        self.nextset()
+        try:
+            super().execute("; ".join([*first, query]).encode(), params, **options)
+        except psycopg.DatabaseError:
+            if self.connection.pgconn.transaction_status == TransactionStatus.INERROR:  # not refused before it was sent
+                self.connection.savepoints = []
+            raise
+        self.connection.savepoints = []
+        for _ in first:
+            self.nextset()
         return self
 
     def executemany(self, *arguments: Any, **options: Any) -> None:
@@ -105,9 +119,9 @@ class ShortTransactions(base.DatabaseWrapper):
     def execute_with_commit(self, statement: str, values: Sequence[Any]) -> bool:
         """Keep a statement until the commit, or until the next statement; False when no commit of ours comes next.
 
-        Its errors are raised there. Within a savepoint it must be sent now: the savepoint ends before the transaction.
+        Its errors are raised there. Within a savepoint it is kept until that ends.
         """
-        if not (self._is_short and self.in_atomic_block) or self.savepoint_ids:
+        if not (self._is_short and self.in_atomic_block) or None in self.savepoint_ids[-1:]:
             return False
         self.connection.kept.append((statement, values))
         return True
@@ -118,24 +132,66 @@ class ShortTransactions(base.DatabaseWrapper):
         else:
             super()._set_autocommit(autocommit)
 
+    def _savepoint(self, sid: str) -> None:
+        """Create a savepoint with the next statement."""
+        if not self._is_short:
+            super()._savepoint(sid)
+            return
+        with self.wrap_database_errors:
+            self.connection.send_kept()
+        statement = self.ops.savepoint_create_sql(sid)
+        with debug_transaction(self, statement):
+            self.connection.savepoints.append(statement)
+
+    def _savepoint_commit(self, sid: str) -> None:
+        """Release a savepoint, with the statements that were kept in it; forget one in which nothing was sent."""
+        if not self._is_short:
+            super()._savepoint_commit(sid)
+            return
+        connection, release = self.connection, self.ops.savepoint_commit_sql(sid)
+        if connection.kept or connection.savepoints[-1:] != [self.ops.savepoint_create_sql(sid)]:
+            self._execute_with_kept([(release, [])])
+            return
+        with debug_transaction(self, release):
+            connection.savepoints.pop()
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        """Undo what was sent in a savepoint, and forget what was kept in it."""
+        if not self._is_short:
+            super()._savepoint_rollback(sid)
+            return
+        connection, created = self.connection, self.ops.savepoint_create_sql(sid)
+        connection.kept = []
+        if created not in connection.savepoints:
+            super()._savepoint_rollback(sid)
+            return
+        with debug_transaction(self, self.ops.savepoint_rollback_sql(sid)):
+            del connection.savepoints[connection.savepoints.index(created) + 1 :]
+
     def _commit(self) -> None:
         """Commit, with the statements that were kept before it and the notifications of listeners after it."""
+        if self._is_short:
+            self.connection.savepoints = []  # in which nothing was sent
         if not self._is_short or not (self.connection.kept or self._is_in_transaction()):
             super()._commit()
             return
-        kept, self.connection.kept = self.connection.kept, []
-        statements = [*kept, ("COMMIT", []), *(("SELECT pg_notify(%s, '')", [each]) for each in self._take_channels())]
-        if len(statements) == 1:
+        after = [(NOTIFY, [each, ""]) for each in self._take_channels()]
+        if not (self.connection.kept or after):
             super()._commit()
             return
-        texts, values = zip(*statements, strict=True)
+        try:
+            self._execute_with_kept([("COMMIT", []), *after])
+        except OperationalError as error:
+            if not isinstance(error.__cause__, errors.ProgramLimitExceeded):  # the server's queue of notifications
+                raise
+            log.warning("listeners cannot be notified", error=str(error))
+
+    def _execute_with_kept(self, statements: list[tuple[str, list[Any]]]) -> None:
+        """Execute statements in one round trip, those that were kept before them."""
+        kept, self.connection.kept = self.connection.kept, []
+        texts, values = zip(*kept, *statements, strict=True)
         with self.cursor() as cursor:
-            try:
-                cursor.execute("; ".join(texts), [value for some in values for value in some])
-            except OperationalError as error:
-                if not isinstance(error.__cause__, errors.ProgramLimitExceeded):  # the server's queue of notifications
-                    raise
-                log.warning("listeners cannot be notified", error=str(error))
+            cursor.execute("; ".join(texts), [value for some in values for value in some])
 
     def _is_in_transaction(self) -> bool:
         return bool(self.connection.pgconn.transaction_status == TransactionStatus.INTRANS)

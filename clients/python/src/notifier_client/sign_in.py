@@ -5,9 +5,8 @@ import re
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Literal
 
-Locale = Literal["mn", "en"]
+Locale = str
 UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104  (the API's word for an address that the site does not know)
 MAX_NAME, MAX_PROVIDER, MAX_USER_AGENT = 200, 64, 1000
 JOB_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -56,7 +55,7 @@ class SignIn:
     """The idempotency key: however often this object is sent, the user gets one email."""
 
     locale: Locale | None = None
-    """The language of the email; the site's own without one."""
+    """The language of the email, "mn", "en" or another that Notifier has; the site's own without one."""
 
     timezone: str | None = None
     """The IANA name of the zone for times in the email; the site's own without one."""

@@ -16,10 +16,5 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         passwords = accounts.create_missing(new_passwords=options["new_passwords"])
-        for demo in accounts.ACCOUNTS:
-            role = "operator" if demo.operator else "user"
-            password = passwords.get(demo.username)
-            state = f"password {password}   (shown only once)" if password else "created earlier"
-            self.stdout.write(f"  {role:<9} user name {demo.username:<9} {state}")
-        if len(passwords) < len(accounts.ACCOUNTS):
-            self.stdout.write("  Passwords forgotten? `make demo` sets new ones.")
+        for line in accounts.describe(passwords):
+            self.stdout.write(f"  {line}")

@@ -1,0 +1,46 @@
+"""The latest emails by receiving domain and outcome: a domain that refuses us shows at a glance."""
+
+from typing import Any
+
+from django.db.models import CharField, Count, F, Q, QuerySet, Value
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Coalesce, Lower, StrIndex, Substr
+
+from jobs.admin.panels.latest import DEAD, DISCARDED, OPEN, OUTCOMES, SENT, SUPPRESSED, Cell, Latest, Line
+from jobs.admin.panels.registry import View
+from jobs.core import job_types
+from jobs.core.job import CLAIMABLE, Reason, Status
+
+TOP = 10
+SUPPRESSED_JOBS = Q(status=Status.DLQ, dlq_reason=Reason.SUPPRESSED)
+CONDITIONS = {
+    SENT: Q(status=Status.COMPLETED),
+    OPEN: Q(status__in=CLAIMABLE),
+    SUPPRESSED: SUPPRESSED_JOBS,
+    DEAD: Q(status=Status.DLQ) & ~SUPPRESSED_JOBS,
+    DISCARDED: Q(status=Status.DISCARDED),
+}
+
+
+def load(view: View) -> dict[str, Any] | None:
+    """Return a line for each of the domains with the most emails; None without any. One query."""
+    lines = _lines(view.latest) if view.latest else []
+    return {"lines": lines, "names": OUTCOMES.values()} if lines else None
+
+
+def _lines(latest: Latest) -> list[Line]:
+    return [
+        Line(row["domain"], "", row["total"], [Cell(row[outcome]) for outcome in OUTCOMES])
+        for row in _by_domain(latest)
+    ]
+
+
+def _by_domain(latest: Latest) -> QuerySet[Any, Any]:
+    recipients = [KeyTextTransform(key, "payload") for key in job_types.recipient_keys()]
+    address = Coalesce(*recipients, Value(""), output_field=CharField())
+    emails = latest.jobs().filter(job_type__in=job_types.mail_types()).annotate(address=address)
+    counts = {outcome: Count("pk", filter=condition) for outcome, condition in CONDITIONS.items()}
+    with_domain = emails.filter(address__contains="@").annotate(
+        domain=Lower(Substr(F("address"), StrIndex(F("address"), Value("@")) + 1))
+    )
+    return with_domain.values("domain").annotate(total=Count("pk"), **counts).order_by("-total", "domain")[:TOP]

@@ -1,0 +1,1 @@
+"""`make bench-tasks`: tasks on this queue and on others (docs/performance.md, "Tasks")."""

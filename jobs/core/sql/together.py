@@ -1,0 +1,31 @@
+"""Statements of PostgreSQL that are executed together, as one transaction in one round trip."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection
+
+from jobs.core import sql
+
+Rows = list[tuple[Any, ...]]
+
+
+def combine(statement: str, values: Sequence[Any], others: Sequence[sql.Other]) -> sql.Other:
+    """Return one statement that executes a statement, whose rows it returns, and others that change other tables.
+
+    others: may name `first`, the rows of the statement. They see the tables as they were before it.
+    """
+    if not others:
+        return statement, values
+    parts = "".join(f", other{number} AS ({text})" for number, (text, _) in enumerate(others))
+    text = f"WITH first AS ({statement}){parts} SELECT * FROM first"  # noqa: S608
+    return text, [*values, *(value for _, some in others for value in some)]
+
+
+def fetch_both(first: sql.Other, second: sql.Other) -> tuple[Rows, list[str], Rows]:
+    """Execute two statements, outside of a transaction; return the rows of each, and the columns of the second's."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"{first[0]}; {second[0]}", [*first[1], *second[1]])
+        rows = cursor.fetchall()
+        cursor.nextset()
+        return rows, [column.name for column in cursor.description], cursor.fetchall()
