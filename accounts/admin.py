@@ -55,7 +55,7 @@ admin.site.unregister(Authenticator)
 register_panels()
 
 WHOLE = _(
-    "the whole user name, first name, last name, full name, email address or number; of sign-ins also an IP address"
+    "the whole user name, first name, last name, full name, email address or number; for sign-ins, also an IP address"
 )
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
@@ -86,7 +86,7 @@ class AccountAdmin(PeoplePages, OperatorPages, UserAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str
     ) -> tuple[QuerySet[User], bool]:
-        """Find accounts as the search of the bar does: by the whole, so that an index answers."""
+        """Find accounts as the search of the bar does: by complete values, so that an index is used."""
         return _narrow(queryset, search_term, "pk__in"), False
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> User | None:
@@ -219,7 +219,7 @@ class SignInAdmin(admin.ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[SignIn], search_term: str
     ) -> tuple[QuerySet[SignIn], bool]:
-        """Find the sign-ins of an account, of a user of another site, or from an IP address, each by the whole."""
+        """Find the sign-ins of an account, of a user of another site, or from an IP address, by complete values."""
         term = search_term.strip()
         if not term:
             return queryset, False

@@ -213,7 +213,7 @@ class ApiKey(models.Model):
     def rotate(
         self, *, who: str, ends_at: datetime, expires_at: datetime | None = None, made_by: User | None = None
     ) -> str:
-        """Create a key beside this one, which ends at `ends_at`; return its token. Raise ValidationError.
+        """Create the successor of this key, which ends at `ends_at`; return the new token. Raise ValidationError.
 
         The new key has the same site, name and scopes. expires_at: of the new key; None for never.
         """

@@ -1,4 +1,4 @@
-"""`manage.py rotate_api_key nk_PREFIX`: create a key beside another one, which ends later, and print it, once."""
+"""`manage.py rotate_api_key nk_PREFIX`: create the successor of a key, which stays valid for a while; print it, once."""
 
 from argparse import ArgumentParser
 from datetime import timedelta
@@ -15,7 +15,7 @@ from jobs.management.verbs import operator
 
 
 class Command(BaseCommand):
-    help = "Creates a key beside another one, which ends later, and prints it. It is shown only once."
+    help = "Creates the successor of a key and prints it, only once. The old key stays valid for some days."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("key", help="the start of the old key, nk_<prefix>, or its name if one valid key has it")

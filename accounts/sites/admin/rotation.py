@@ -1,4 +1,4 @@
-"""The operators' page that rotates an API key: a new key beside it, and the end of the old one."""
+"""The operators' page that rotates an API key: it creates the successor, and sets the end of the old key."""
 
 from datetime import timedelta
 from typing import Any
@@ -38,7 +38,9 @@ class RotationForm(forms.Form):
         label=_("The old key stays valid for"),
         coerce=int,
         widget=forms.RadioSelect,
-        help_text=_("Both keys work until then. Its site's support is emailed two days before, if it is still in use."),
+        help_text=_(
+            "Both keys work until then. If the old key is still in use two days before, its site's support is emailed."
+        ),
     )
     expires_at = EndField(help_text=_("Leave it empty for a key that never expires."))
 

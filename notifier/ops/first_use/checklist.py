@@ -174,12 +174,16 @@ def _accepted() -> int:
 def _dns(tests: Tests) -> Step:
     title, button = _("Sender's DNS"), {"test": DNS, "button": _("Look up SPF, DKIM, DMARC")}
     if settings.DEBUG:
-        return Step(title, State.LATER, _("Emails of development need no records."))
+        return Step(title, State.LATER, _("Emails need no records during development."))
     test = tests.get(DNS)
     if test is None:
         domains = ", ".join(settings.SENDER_DOMAINS)
         return Step(
-            title, State.OPEN, _("Not looked up yet: %s.") % domains, _("Without them email is spam."), **button
+            title,
+            State.OPEN,
+            _("Not looked up yet: %s.") % domains,
+            _("Without these records, emails are treated as spam."),
+            **button,
         )
     wrong = test.verdict in (Verdict.FAULT, Verdict.WARNING)
     state = State.WRONG if wrong else State.DONE if test.verdict == Verdict.OK else State.OPEN
@@ -220,7 +224,7 @@ def _alerts(tests: Tests) -> Step:
     tried = list(_tried(tests))
     if tried or not channels.configured():
         return Step(title, State.DONE, " ".join([_("Receivers are set."), *tried[-1:]]), **link)
-    return Step(title, State.OPEN, _("Receivers are set, and none was tested."), _("Send a test alert."), **link)
+    return Step(title, State.OPEN, _("Receivers are set, but none was tested."), _("Send a test alert."), **link)
 
 
 def _tried(tests: Tests) -> Iterator[str]:
