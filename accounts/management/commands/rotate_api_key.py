@@ -1,4 +1,4 @@
-"""`manage.py rotate_api_key nk_PREFIX`: create the successor of a key, which stays valid for a while; print it, once."""
+"""`manage.py rotate_api_key nk_PREFIX`: create the successor of a key, which stays valid for a while; print it once."""
 
 from argparse import ArgumentParser
 from datetime import timedelta
