@@ -22,7 +22,7 @@
 # make bench-growth  the rate with millions of rows, more workers, clusters   make bench-growth ONLY=empty,finished SCALE=0.1
 # make bench-ideas   what each idea of the fast path gives alone             make bench-ideas ROUNDS=3 JOBS=4000
 # make bench-lanes   what waits behind 100,000 routine notices, as part of make bench   make bench-lanes BEHIND=10000
-# make bench-tasks   tasks here and on five other queues, as part of make bench    make bench-tasks ROUNDS=1 JOBS=200 ONLY=ours,ox
+# make bench-tasks   tasks here and on six other queues, as part of make bench    make bench-tasks ROUNDS=1 JOBS=200 ONLY=ours,ox
 # make bench-api     posts a second of one key, and two floors, as part of make bench     make bench-api ROUNDS=1 ONLY=ours
 # make soak    an hour at 60 % of the top rate: memory, bloat, latency       make soak MINUTES=60 RATE=600
 # make screenshots  pictures of every page and email, as contact sheets in var/screenshots/     make screenshots ARGS="--only overview,emails"

@@ -1,4 +1,4 @@
-"""The synthetic sign-in: a notice every ten minutes, by the whole way, so that operators see when none arrives.
+"""The synthetic sign-in: a notice every ten minutes, sent as real ones are, so that operators see when none arrives.
 
 The schedule "synthetic-sign-in" runs it when SYNTHETIC_SIGN_IN_USER names a user. It also checks the notice of the
 sign-in before: if that was not sent, its job becomes a dead letter, which the page of the schedules shows.
