@@ -11,8 +11,9 @@ Made from [openapi.json](openapi.json), the OpenAPI {openapi} document of the AP
 [The HTTP API](api.md) says what a schema cannot: limits, retries, sites and scopes. A running site shows the same at
 `/api/docs`, where each call can be tried out.
 
-Every call needs a key in the header: `Authorization: Bearer nk_...`. An error is a JSON object of the type
-`application/problem+json`, a [ProblemDetails](#problemdetails), whose `type` is one of [these](#types-of-problems).
+A call needs a key in the header: `Authorization: Bearer nk_...`. Calls below `/api/admin/` also accept the session of a
+member of the staff. An error is a JSON object of the type `application/problem+json`, a
+[ProblemDetails](#problemdetails), whose `type` is one of [these](#types-of-problems).
 """
 
 

@@ -18,10 +18,12 @@ class Command(BaseCommand):
     help = "Writes every variant of every email, about invented events, as .html, .txt and .eml files. Sends nothing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--to", metavar="DIR", type=Path, help="the folder (VAR_DIR/previews)")
-        parser.add_argument("--language", choices=languages(), help="one of LANGUAGES; all of them by default")
+        parser.add_argument("--to", metavar="DIR", type=Path, help="the folder (default: VAR_DIR/previews)")
+        parser.add_argument("--language", choices=languages(), help="one of LANGUAGES (default: all of them)")
         parser.add_argument(
-            "--site", metavar="SITE", help="own, example (an invented site) or the slug of a site; own and example"
+            "--site",
+            metavar="SITE",
+            help="own, example (an invented site) or a slug of a site (default: own and example)",
         )
 
     def handle(self, **options: Any) -> None:
