@@ -174,6 +174,7 @@ def test_sigkill_leaves_no_orphans():
         eventually(lambda: run.processes() == NOTHING)
 
 
+@pytest.mark.world
 def test_seeding_while_it_runs_puts_no_email_into_the_mailbox():
     with MakeRun() as run:
         run.ready()

@@ -14,7 +14,7 @@ from tests.support.site import ROOT, Site
 PAGE = Path(ROOT, "docs/tutorial.md").read_text()
 COMMANDS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 [TASK] = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.world, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
