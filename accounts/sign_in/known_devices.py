@@ -130,8 +130,11 @@ def list_devices(user: User) -> list[Device]:
 
     A stranger who knows the password can add as many as there are sign-ins, and few looks: the database groups them.
     """
-    looks = user.devices.order_by().values("browser", "system").annotate(pk=Max("pk"), last_at=Max("last_at"))
-    return [Device(user=user, **look) for look in looks.order_by("-last_at")]
+    looks = user.devices.order_by().values_list("browser", "system").annotate(one=Max("pk"), seen=Max("last_at"))
+    return [
+        Device(pk=one, user=user, browser=browser, system=system, last_at=seen)
+        for browser, system, one, seen in looks.order_by("-seen")
+    ]
 
 
 def set_cookie(request: HttpRequest, response: HttpResponse, device: Device) -> None:
