@@ -14,6 +14,8 @@ from accounts.user import User
 CHANGING = ("/accounts/", "/admin/")
 LINKS = tuple(f"/accounts/{page}/" for page in ("not-me", "cancel", "unsubscribe", "lost-factor"))
 """Pages of links that act for an address, whatever session the browser has."""
+ASKING = ("/admin/first-use/", "/admin/jobs/alertstate/test/")
+"""Pages that change no account and wait for servers elsewhere: no report of a stranger waits for them."""
 
 
 class Stale(Exception):
@@ -45,7 +47,7 @@ def one_change_at_a_time(get_response: Callable[[HttpRequest], HttpResponse]) ->
 
     def respond(request: HttpRequest) -> HttpResponse:
         path = request.path_info
-        changes = request.method == "POST" and path.startswith(CHANGING) and not path.startswith(LINKS)
+        changes = request.method == "POST" and path.startswith(CHANGING) and not path.startswith(LINKS + ASKING)
         if not changes or not request.user.is_authenticated:
             return get_response(request)
         try:

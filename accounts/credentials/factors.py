@@ -3,7 +3,8 @@
 The app that owns a kind registers two functions for it, once, at the start:
 
     hold(user, reference)             switch it off and return what restores it, as JSON; {} when there is none
-    restore(user, reference, sealed)  switch it on again from what `hold` or `factor_removed` kept
+    restore(user, reference, sealed)  switch it on again from what `hold` or `factor_removed` kept; return whether it
+                                      is on, False when another one has taken its place
 
 It calls `factor_added` and `factor_removed` for each change by a user, in the transaction of the change. Both write the
 history; `factor_changed` then lets the site email everyone concerned, so the owning app sends no email itself.
@@ -43,14 +44,14 @@ class Factor:
     """How a kind is switched off and on."""
 
     hold: Callable[[User, str], dict[str, Any]]
-    restore: Callable[[User, str, dict[str, Any]], None]
+    restore: Callable[[User, str, dict[str, Any]], bool]
 
 
 _factors: dict[str, Factor] = {}
 
 
 def register_factor(
-    kind: str, *, hold: Callable[[User, str], dict[str, Any]], restore: Callable[[User, str, dict[str, Any]], None]
+    kind: str, *, hold: Callable[[User, str], dict[str, Any]], restore: Callable[[User, str, dict[str, Any]], bool]
 ) -> None:
     """Register how a kind is held and restored; called from an app's `ready()`."""
     _factors[kind] = Factor(hold, restore)
@@ -62,10 +63,12 @@ def hold_factor(credential: Credential) -> None:
     Credential.objects.filter(pk=credential.pk).update(sealed=sealed)
 
 
-def restore_factor(credential: Credential) -> None:
-    """Switch a factor on again from what was kept, and forget that."""
-    _factors[credential.kind].restore(credential.user, credential.reference, credential.sealed)
-    Credential.objects.filter(pk=credential.pk).update(sealed={})
+def restore_factor(credential: Credential) -> bool:
+    """Switch a factor on again from what was kept, and forget that; False when that is impossible."""
+    restored = _factors[credential.kind].restore(credential.user, credential.reference, credential.sealed)
+    if restored:
+        Credential.objects.filter(pk=credential.pk).update(sealed={})
+    return restored
 
 
 @transaction.atomic

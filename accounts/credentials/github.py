@@ -50,12 +50,14 @@ def _hold(user: User, reference: str) -> dict[str, Any]:
     return sealed
 
 
-def _restore(user: User, reference: str, sealed: dict[str, Any]) -> None:
+def _restore(user: User, reference: str, sealed: dict[str, Any]) -> bool:
     """Connect the GitHub account again, unless another account has connected it meanwhile."""
-    if SocialAccount.objects.filter(provider=GITHUB, uid=reference).exists():
-        return
+    connected = SocialAccount.objects.filter(provider=GITHUB, uid=reference).first()
+    if connected is not None:
+        return connected.user_id == user.pk
     account = SocialAccount.objects.create(
         user=user, provider=GITHUB, uid=reference, extra_data=sealed.get("extra_data", {})
     )
     if sealed.get("date_joined"):
         SocialAccount.objects.filter(pk=account.pk).update(date_joined=sealed["date_joined"])
+    return True

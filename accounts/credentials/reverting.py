@@ -73,17 +73,20 @@ def hold(credential: Credential) -> None:
 def restore(credential: Credential) -> bool:
     """Make a removed or held entry current again, with its old `since`.
 
-    False when the account has it already, or another account has confirmed the address meanwhile.
+    False when the account has it already, or another factor in its place, or when another account has confirmed the
+    address or connected the GitHub account meanwhile. Then the entry stays as it is: what is current is really there.
     """
     same = {name: getattr(credential, name) for name in ("user_id", "kind", "address", "reference")}
     if Credential.objects.filter(**same, state=State.CURRENT).exists() or _is_taken(credential):
         return False
     values = {"state": State.CURRENT, "backing": Backing.NONE, "removed_at": None, "removed_in": None}
-    Credential.objects.filter(pk=credential.pk).update(**values)
+    entry = Credential.objects.filter(pk=credential.pk)
+    entry.update(**values)
     if credential.kind == Kind.ADDRESS:
         EmailAddress.objects.create(user_id=credential.user_id, email=credential.address, verified=True)
-    else:
-        factors.restore_factor(credential)
+    elif not factors.restore_factor(credential):
+        entry.update(**{name: getattr(credential, name) for name in values})
+        return False
     return True
 
 

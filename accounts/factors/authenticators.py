@@ -54,21 +54,24 @@ def hold(user: User, reference: str) -> dict[str, Any]:
     return sealed
 
 
-def restore(user: User, reference: str, sealed: dict[str, Any]) -> None:
-    """Switch a factor on again from what `hold` or `describe_row` returned.
+def restore(user: User, reference: str, sealed: dict[str, Any]) -> bool:
+    """Switch a factor on again from what `hold` or `describe_row` returned, and return whether it is on.
 
-    Do nothing when it is on, or when the account has another one of a type that it can have once.
+    Do nothing when it is on already, or when the account has another one of a type that it can have once.
     """
     if not sealed:
-        return
+        return False
     same = Authenticator.objects.filter(user_id=user.pk, type=sealed["type"])
-    if same.filter(pk=int(reference)).exists() or (sealed["type"] != Type.WEBAUTHN and same.exists()):
-        return
+    if same.filter(pk=int(reference)).exists():
+        return True
+    if sealed["type"] != Type.WEBAUTHN and same.exists():
+        return False
     row = Authenticator(pk=int(reference), user=user, type=sealed["type"], data=sealed["data"])
     row.created_at = datetime.fromisoformat(sealed["createdAt"])
     row.last_used_at = datetime.fromisoformat(sealed["lastUsedAt"]) if sealed["lastUsedAt"] else None
     setattr(row, BY_DISPUTE, True)
     row.save(force_insert=True)
+    return True
 
 
 def describe_row(row: Authenticator) -> dict[str, Any]:

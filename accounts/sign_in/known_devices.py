@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.core import signing
 from django.db import connection, models
+from django.db.models import Max
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
@@ -125,9 +126,15 @@ def forget_devices(device: Device) -> None:
 
 
 def list_devices(user: User) -> list[Device]:
-    """Return the known devices of a user, the last used first; one of those that look the same."""
-    looks = {(device.browser, device.system): device for device in user.devices.order_by("last_at")}
-    return sorted(looks.values(), key=lambda device: device.last_at, reverse=True)
+    """Return the known devices of a user, the last used first; one of those that look the same.
+
+    A stranger who knows the password can add as many as there are sign-ins, and few looks: the database groups them.
+    """
+    looks = user.devices.order_by().values_list("browser", "system").annotate(one=Max("pk"), seen=Max("last_at"))
+    return [
+        Device(pk=one, user=user, browser=browser, system=system, last_at=seen)
+        for browser, system, one, seen in looks.order_by("-seen")
+    ]
 
 
 def set_cookie(request: HttpRequest, response: HttpResponse, device: Device) -> None:

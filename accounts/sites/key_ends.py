@@ -33,7 +33,7 @@ def _warn(key: ApiKey) -> None:
         "key": f"nk_{key.prefix}_…",
         "newKey": f"nk_{key.replaced_by.prefix}_…" if key.replaced_by else "",
     }
-    job_id = f"key-ends-{key.pk}-{key.expires_at:%Y%m%dT%H%M}"
+    job_id = f"key-ends-{key.pk}-{key.expires_at:%Y%m%dT%H%M}-{key.replaced_by_id or 0}"
     try:
         account.enqueue_as(account.JOB_TYPE, KIND, key.site.support_email, None, job_id, details, source=key.site.slug)
     except Duplicate:

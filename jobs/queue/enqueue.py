@@ -73,11 +73,11 @@ def enqueue(
             with transaction.atomic():
                 [refused] = enqueue_jobs([job])
     except OperationalError as error:
-        if not short.is_committed(error):
+        committed = JobLog.objects.filter(job_id=job_id).first() if short.is_committed(error) else None
+        if committed is None:
             raise
         log.warning("listeners cannot be notified", error=str(error))
-        job = JobLog.objects.get(job_id=job_id)
-        refused = None
+        job, refused = committed, None
     except IntegrityError:  # another transaction wrote this id at the same time: the unique job_id is the lock
         raise Duplicate(JobLog.objects.get(job_id=job_id)) from None
     if refused:

@@ -82,6 +82,7 @@ def _write_until(
             if not sql.is_away(away) or time.monotonic() > until:
                 raise
             log.warning("database away, settling again", jobs=len(outcomes), error=str(away))
+            following = None  # a claim that waits for a lock holds up no settlement: the work is done
             connection.close()
             time.sleep(0.5)
 

@@ -1,5 +1,6 @@
 """The API object: its body parser, error handlers and operations."""
 
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +20,8 @@ from notifier.api.fields import field_errors
 from notifier.api.openapi import complete
 from notifier.api.problems import Problem, database_away_response
 from notifier.developers.reference import load_groups
+
+DOCUMENTS_KEPT = 4  # one for each prefix under which the site is mounted
 
 
 class StrictJson(Parser):
@@ -42,9 +45,9 @@ class Api(NinjaAPI):
         errors = [error for context in error_contexts for error in context.pydantic_validation_error.errors()]
         return Problem("invalid-fields", errors=field_errors(errors))
 
-    def get_openapi_schema(self, **options: Any) -> Any:
-        """Return ninja's document with the parts that it leaves out."""
-        return complete(super().get_openapi_schema(**options))
+    def get_openapi_schema(self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None) -> Any:
+        """Return ninja's document with the parts that it leaves out: the same object each time, so do not change it."""
+        return _document(self.get_root_path(path_params or {}) if path_prefix is None else path_prefix)
 
 
 class ReferencePage(DocsBase):
@@ -53,6 +56,12 @@ class ReferencePage(DocsBase):
     def render_page(self, request: HttpRequest, api: NinjaAPI, **_: Any) -> HttpResponse:
         context = {"groups": load_groups(api.get_openapi_schema()), "url": settings.SITE_URL.rstrip("/")}
         return render(request, "api/docs.html", context)
+
+
+@lru_cache(DOCUMENTS_KEPT)
+def _document(path_prefix: str) -> Any:
+    """Return the OpenAPI document. To make it takes a tenth of a second, and anyone may ask for its pages."""
+    return complete(NinjaAPI.get_openapi_schema(api, path_prefix=path_prefix))
 
 
 api = Api(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support.factors import code
 from tests.support.fake_github import ID, SECRET
@@ -290,7 +290,7 @@ def test_the_page_of_the_schedules(page, site):
     page.locator("form[action$='resume/'] button").click()
     page.locator("form[action$='pause/'] [name=why]").fill("holidays")
     page.locator("form[action$='pause/'] button").click()
-    assert page.locator(".pill.failed").count() == 1
+    expect(page.locator(".pill.failed")).to_have_count(1)
     examine(page, "a schedule was paused")
     site.sql("DELETE FROM job_logs WHERE status = 'dlq'")
     assert complaints == []

@@ -8,7 +8,7 @@ from django.test import Client
 from accounts import credentials
 from accounts.credentials import Credential
 from accounts.links import dispute_links
-from accounts.sign_in.event import SignIn
+from accounts.sign_in.event import AccountChange, SignIn
 from tests.support.factors import add_app, code, enter_code, recovery_codes
 from tests.support.people import FIREFOX, PASSWORD, browser, last, person, sign_in, sign_out
 
@@ -86,3 +86,45 @@ def test_the_owners_factor_comes_back_when_a_thief_replaced_it():
     enter_code(owner, kept[5])
     assert owner.get("/accounts/activity/").status_code == 200
     sign_out(owner)
+
+
+def held(kind: str) -> Credential:
+    return Credential.objects.select_related("user").get(kind=kind, state="held")
+
+
+def dispute_a_connection(uid: str):
+    """An account whose GitHub account is held, after a dispute of the sign-in that connected it."""
+    bat = person()
+    sign_in(browser())
+    sign_in(browser(FIREFOX))
+    SocialAccount.objects.create(user=bat, provider="github", uid=uid)
+    press(last())
+    return bat
+
+
+def test_a_github_account_that_another_account_took_is_not_called_switched_on():
+    """Else a stranger could connect it later without an email, and with an age that no dispute touches."""
+    bat = dispute_a_connection("the-thief")
+    elsewhere = SocialAccount.objects.create(user=person("thief"), provider="github", uid="the-thief")
+    assert not credentials.restore(held("github"))
+    assert held("github").sealed
+    elsewhere.delete()
+    Credential.objects.filter(state="held", user=bat).end_power()
+    SocialAccount.objects.create(user=bat, provider="github", uid="the-thief")
+    assert AccountChange.objects.filter(user=bat, what="github_added").count() == 2
+
+
+def test_an_app_in_whose_place_another_is_stays_held_and_can_be_restored_later():
+    bat = person()
+    sign_in(browser())
+    thief = browser(FIREFOX)
+    sign_in(thief)
+    stolen = last()
+    add_app(thief)
+    press(stolen)
+    add_app(recover(bat))
+    assert not credentials.restore(held("totp"))
+    assert held("totp").sealed
+    Authenticator.objects.filter(user=bat, type="totp").delete()
+    assert credentials.restore(held("totp"))
+    assert Authenticator.objects.get(user=bat, type="totp").data

@@ -24,7 +24,7 @@ def shelf(monkeypatch):
     credentials.register_factor(
         KIND,
         hold=lambda user, reference: {"secret": rows.pop(reference)},
-        restore=lambda user, reference, sealed: rows.update({reference: sealed["secret"]}),
+        restore=lambda user, reference, sealed: rows.setdefault(reference, sealed["secret"]) == sealed["secret"],
     )
     return rows
 

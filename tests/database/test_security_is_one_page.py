@@ -8,6 +8,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
+from django.db.models.signals import post_init
 from django.test import Client
 from django.utils import timezone
 
@@ -76,16 +77,40 @@ def test_an_expired_session_is_not_open(here):
 
 
 def test_the_session_in_use_comes_first_and_more_than_a_page_of_them_are_counted(here, bat):
-    made = SignIn.objects.bulk_create(SignIn(user=bat, method="password", browser="Edge") for _ in range(30))
-    ends = timezone.now() + timedelta(days=1)
-    Session.objects.bulk_create(
-        Session(session_key=one.pk.hex, user_id=bat.pk, sign_in=one.pk, session_data="", expire_date=ends)
-        for one in made
-    )
+    open_many_sessions(bat, 30)
     page = here.get(SECURITY, headers=EN).content.decode()
     assert page.count("/end/") == 10
     assert page.index("this session") < page.index("Edge")
     assert "21 more sessions are open." in page
+
+
+def open_many_sessions(user, count: int) -> None:
+    """What a stranger with the password can do: sign in again and again, without a cookie."""
+    made = SignIn.objects.bulk_create(SignIn(user=user, method="password", browser="Edge") for _ in range(count))
+    ends = timezone.now() + timedelta(days=1)
+    Session.objects.bulk_create(
+        Session(session_key=one.pk.hex, user_id=user.pk, sign_in=one.pk, session_data="", expire_date=ends)
+        for one in made
+    )
+    Device.objects.bulk_create(
+        Device(user=user, browser="Edge", system="Windows", secret=one.pk.hex, first_at=one.at, last_at=ends)
+        for one in made
+    )
+
+
+@pytest.mark.parametrize("model", [SignIn, Device, Session])
+def test_a_stranger_who_signs_in_again_and_again_does_not_make_the_page_slow(model, here, bat):
+    open_many_sessions(bat, 200)
+    read = []
+    post_init.connect(note := lambda **_: read.append(1), sender=model)
+    try:
+        page = here.get(SECURITY, headers=EN).content.decode()
+    finally:
+        post_init.disconnect(note, sender=model)
+    assert len(read) <= 20
+    assert "191 more sessions are open." in page
+    assert page.count("/forget/") == 2
+    assert page.index("this session") < page.index("Edge")
 
 
 def test_a_new_password_ends_the_other_sessions_and_says_so(here):

@@ -1,5 +1,7 @@
 """An enqueue takes one round trip, and so does a task that returns nothing; neither promises less for that."""
 
+import time
+
 import psycopg
 import pytest
 from django.db import ProgrammingError, connection, transaction
@@ -16,7 +18,8 @@ from jobs.tasks import enqueue as enqueueing
 from jobs.tasks.compat import TaskResultStatus, task_finished, task_started
 from jobs.tasks.stored import TaskResultRow
 from jobs.testing import run_jobs
-from jobs.worker import entry
+from jobs.worker import entry, settlement
+from jobs.worker.thread_pool import Outcome
 from tests.support import sample_tasks
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
@@ -144,6 +147,22 @@ def test_a_worker_that_lost_its_lease_settles_nothing():
     noted = counters.drain()
     assert [what.name for what in noted] == ["stale"]
     assert counters.read("completed") == {}
+
+
+def test_a_claim_that_fails_holds_up_no_settlement(monkeypatch):
+    """The states of job types are locked, by a migration, say: the work that is done is settled all the same."""
+    first, second = (enqueueing.enqueue_task(sample_tasks.echo) for _ in range(2))
+    JobLog.objects.claim_many([(first.pk, 1)], "tests/1")
+    first = JobLog.objects.get(pk=first.pk)
+    following = settlement.Following(second.pk, 1, "tests/1")
+    with psycopg.connect(**_conninfo()) as other:
+        other.execute("LOCK TABLE jobs_jobtypestate IN ACCESS EXCLUSIVE MODE")
+        monkeypatch.setitem(connection.settings_dict["OPTIONS"], "options", "-c lock_timeout=200ms")
+        connection.close()
+        settlement.settle([Outcome(first, None, 0.1)], [None], time.monotonic() + 3, following)
+        connection.close()
+    assert JobLog.objects.get(pk=first.pk).status == Status.COMPLETED
+    assert JobLog.objects.get(pk=second.pk).status == Status.ENQUEUED
 
 
 def _conninfo():

@@ -1,7 +1,9 @@
 """The overview of a new installation lists what is left to do, with the truth about each step and its test."""
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.urls import reverse
 
 from accounts.user import User
 from jobs.alerts import channels
@@ -93,6 +95,28 @@ def test_the_mail_server_is_tested_by_its_button_alone(server, monkeypatch, verd
     entry = AuditEntry.objects.get(act="check")
     assert (entry.who, entry.target, entry.detail["verdict"]) == ("chief", "first use: mail server", verdict)
     assert asked == [1]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("page", ["first-use", "alert"])
+def test_a_slow_server_elsewhere_locks_no_account(server, monkeypatch, page):
+    """A thief with an operator's session could else hold the lock for which the owner's "this wasn't me" waits."""
+    locked = []
+
+    def wait(*_):
+        locked.append(connection.in_atomic_block)
+        return iter([Finding("mail server", Verdict.OK, "said so")])
+
+    server.ALERT_WEBHOOK = "https://hooks.example.mn/x"
+    [channel] = channels.configured()
+    monkeypatch.setattr(type(channel), "send", wait)
+    monkeypatch.setitem(checklist.SLOW_CHECKS, "mail server", wait)
+    where, form = {
+        "first-use": (TEST, {"test": "mail server"}),
+        "alert": (reverse("admin:jobs_alertstate_test"), {"channel": channel.name}),
+    }[page]
+    assert chief().post(where, form).status_code == 302
+    assert locked == [False]
 
 
 def test_the_last_test_counts(server, monkeypatch):

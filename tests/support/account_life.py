@@ -177,8 +177,9 @@ class Account:
     def hold(self, _user: User, reference: str) -> dict[str, str]:
         return {"secret": self.factors.pop(reference)}
 
-    def restore(self, _user: User, reference: str, sealed: dict[str, str]) -> None:
+    def restore(self, _user: User, reference: str, sealed: dict[str, str]) -> bool:
         self.factors[reference] = sealed["secret"]
+        return True
 
     def reset(self, token: str, password: str) -> bool:
         """Use a reset link; False when it does nothing."""

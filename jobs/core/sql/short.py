@@ -33,7 +33,7 @@ def fetch_and_notify(statement: str, values: Sequence[Any], channel: str) -> lis
 
 
 def is_committed(error: Exception) -> bool:
-    """Return whether an error of `fetch_and_notify` is that of the notification alone."""
+    """Return whether an error of `fetch_and_notify` may be that of the notification alone; the rows show it."""
     return getattr(error.__cause__, "sqlstate", None) == PROGRAM_LIMIT_EXCEEDED
 
 

@@ -16,13 +16,15 @@ import psycopg
 import structlog
 from django.db.backends.postgresql import base
 from django.db.backends.utils import debug_transaction
-from django.db.utils import OperationalError
+from django.db.utils import InternalError, OperationalError
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
 from jobs.core.sql.channels import NOTIFY, Notification
 
 log = structlog.get_logger("notifier.web")
+
+FAILED = "a statement of the transaction has failed, so nothing was committed"
 
 
 class ShortConnection(psycopg.Connection[Any]):
@@ -169,9 +171,15 @@ class ShortTransactions(base.DatabaseWrapper):
             del connection.savepoints[connection.savepoints.index(created) + 1 :]
 
     def _commit(self) -> None:
-        """Commit, with the statements that were kept before it and the notifications of listeners after it."""
+        """Commit, with the statements that were kept before it and the notifications of listeners after it.
+
+        Raises InternalError when a statement has failed and its error was suppressed: the server would roll back, and
+        say nothing. The statement may be one that was kept, whose error appears at another.
+        """
         if self._is_short:
             self.connection.savepoints = []  # in which nothing was sent
+            if self._has_failed():
+                raise InternalError(FAILED)
         if not self._is_short or not (self.connection.kept or self._is_in_transaction()):
             super()._commit()
             return
@@ -182,7 +190,8 @@ class ShortTransactions(base.DatabaseWrapper):
         try:
             self._execute_with_kept([("COMMIT", []), *after])
         except OperationalError as error:
-            if not isinstance(error.__cause__, errors.ProgramLimitExceeded):  # the server's queue of notifications
+            full = isinstance(error.__cause__, errors.ProgramLimitExceeded)  # the server's queue of notifications
+            if not full or self._has_failed():  # a statement before the COMMIT met another limit
                 raise
             log.warning("listeners cannot be notified", error=str(error))
 
@@ -195,6 +204,9 @@ class ShortTransactions(base.DatabaseWrapper):
 
     def _is_in_transaction(self) -> bool:
         return bool(self.connection.pgconn.transaction_status == TransactionStatus.INTRANS)
+
+    def _has_failed(self) -> bool:
+        return bool(self.connection.pgconn.transaction_status == TransactionStatus.INERROR)
 
     def _take_channels(self) -> list[str]:
         """Return the channels to notify after the commit, each once, and remove them from what runs then."""
