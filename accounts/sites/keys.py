@@ -237,7 +237,7 @@ class ApiKey(models.Model):
         with transaction.atomic():
             revoked = ApiKey.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=Now())
             if revoked:
-                # The key before it can be rotated again; its site was told of a successor that is of no use now.
+                # The key before it can be rotated again; its site was notified of a successor that cannot be used now.
                 ApiKey.objects.filter(replaced_by=self.pk).update(replaced_by=None, warned_at=None)
                 audit.record(who, audit.AuditEntry.Act.REVOKE_KEY, str(self))
         return bool(revoked)

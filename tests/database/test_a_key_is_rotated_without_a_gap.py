@@ -211,12 +211,12 @@ def test_a_site_without_a_support_address_is_not_tried_again_and_again(ending):
     assert not ApiKey.objects.ending().exists()
 
 
-def test_a_site_that_was_told_of_a_new_key_is_told_when_that_is_revoked(ending):
+def test_a_site_that_was_warned_with_a_new_key_is_warned_again_when_that_is_revoked(ending):
     """A thief with an operator's session rotates a key; the dispute revokes what the thief got, and not the end."""
     [first] = warnings()
     ApiKey.objects.exclude(pk=ending.pk).get().revoke(who="dispute")
     assert len(warnings()) == len(warnings()) == 2
     rotate(ApiKey.objects.get(pk=ending.pk))
-    told = sorted(warnings(), key=lambda job: job.pk)
-    assert [bool(job.payload["newKey"]) for job in told] == [True, False, True]
-    assert told[0] == first
+    sent = sorted(warnings(), key=lambda job: job.pk)
+    assert [bool(job.payload["newKey"]) for job in sent] == [True, False, True]
+    assert sent[0] == first

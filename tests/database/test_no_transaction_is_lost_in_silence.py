@@ -69,14 +69,14 @@ def test_a_suppressed_error_is_raised_at_the_commit(work, bat):
     assert names() == [bat.username]
 
 
-def test_a_limit_that_a_kept_statement_meets_is_no_full_queue_of_notifications(bat, listening):
+def test_a_limit_that_a_kept_statement_meets_is_not_a_full_queue_of_notifications(bat, listening):
     with pytest.raises(OperationalError, match="too large"):
         meet_a_limit_of_the_server()
     assert names() == [bat.username]
     assert not listening.wait(0.1)
 
 
-def test_a_limit_that_an_enqueue_meets_is_no_full_queue_of_notifications(monkeypatch):
+def test_a_limit_that_an_enqueue_meets_is_not_a_full_queue_of_notifications(monkeypatch):
     def fail(*_):
         sql.execute(LIMIT)
 

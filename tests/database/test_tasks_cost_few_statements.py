@@ -150,7 +150,7 @@ def test_a_worker_that_lost_its_lease_settles_nothing():
 
 
 def test_a_claim_that_fails_holds_up_no_settlement(monkeypatch):
-    """The states of job types are locked, by a migration, say: the work that is done is settled all the same."""
+    """The states of job types are locked, by a migration, say: the work that is done is still settled."""
     first, second = (enqueueing.enqueue_task(sample_tasks.echo) for _ in range(2))
     JobLog.objects.claim_many([(first.pk, 1)], "tests/1")
     first = JobLog.objects.get(pk=first.pk)
