@@ -79,7 +79,7 @@ def person_of(sign_in: SignIn) -> Person:
 
 def find_by_address(address: str, limit: int = 20) -> list[Person]:
     """Return the users whose account has exactly this address, in any case; no more than `limit`."""
-    owners = EmailAddress.objects.filter(email__iexact=address).values("user_id")
+    owners = list(EmailAddress.objects.filter(email__iexact=address).values_list("user_id", flat=True)[:limit])
     users = User.objects.filter(Q(pk__in=owners) | Q(email__iexact=address))
     return [Person(user=user) for user in users.order_by("pk")[:limit]]
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connection
 from django.utils import timezone
 
 from jobs.core import sql
@@ -36,13 +35,12 @@ class Command(BaseCommand):
         if sql.is_postgresql():
             made = seeding.jobs(share, first_key=first + count - share, days=1, now=now, waiting=waiting)
             seeding.multiply(made, days=days, share=share)
-            with connection.cursor() as cursor:
-                cursor.execute("ANALYZE job_logs, job_attempts")
         else:
             seeding.load(seeding.jobs(count, first_key=first, days=days, now=now, waiting=waiting))
         if options["users"]:
             self.stdout.write(f"loading {options['users']:,} accounts")
             seeding_people.load(options["users"], now)
+        sql.execute("ANALYZE")  # as PostgreSQL does by itself some minutes later
         self.stdout.write("computing the overview's statistics")
         minutes.rebuild(now, days)
         self.stdout.write("done")
