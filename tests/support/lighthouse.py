@@ -48,7 +48,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, Site(STAFF_MFA="optional") as site:
         commands = install_tools(Path(folder))
         site.start("web")
-        cookie = site.manage("shell", "-v0", "-c", COOKIE).strip().splitlines()[-1]
+        printed = site.manage("shell", "-v0", "-c", COOKIE).splitlines()
+        cookie = next(line for line in printed if "sessionid" in line and not line.startswith("{"))  # among log lines
         say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start; the median of {rounds} rounds.\n")
         say("| page | accessibility | performance | first paint | largest paint | blocked | layout shift |")
         say("|---|---|---|---|---|---|---|")
