@@ -40,7 +40,7 @@ class Command(BaseCommand):
         if options["users"]:
             self.stdout.write(f"loading {options['users']:,} accounts")
             seeding_people.load(options["users"], now)
-        sql.execute("ANALYZE")  # as PostgreSQL does by itself some minutes later
+        sql.execute("ANALYZE")  # as PostgreSQL does automatically some minutes later
         self.stdout.write("computing the overview's statistics")
         minutes.rebuild(now, days)
         self.stdout.write("done")
