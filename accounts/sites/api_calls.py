@@ -113,6 +113,8 @@ def write_noted() -> None:
     """Write what this process has noted, if anything. Keep it when the database refuses it."""
     if not (taken := drain()):
         return
+    for call in taken:
+        call.pk = None  # that an earlier write gave it before its commit failed
     try:
         ApiCall.objects.bulk_create(taken)
     except Error:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import Error, connection
+from django.db import Error, OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -91,6 +91,24 @@ def test_what_cannot_be_written_is_kept(monkeypatch):
 
 def _refuse(*_):
     raise Error
+
+
+def test_what_was_written_by_a_commit_whose_answer_was_lost_blocks_no_later_write(monkeypatch):
+    key = a_key()
+    write = ApiCall.objects.bulk_create
+
+    def write_and_lose_the_answer(rows):
+        write(rows)
+        raise OperationalError("the connection was lost")
+
+    api_calls.note(key.pk, **CALL)
+    with monkeypatch.context() as lossy:
+        lossy.setattr(ApiCall.objects, "bulk_create", write_and_lose_the_answer)
+        with pytest.raises(OperationalError):
+            api_calls.write_noted()
+    api_calls.note(key.pk, **FAILED)
+    api_calls.write_noted()
+    assert sorted(ApiCall.objects.values_list("status", flat=True)) == [202, 202, 400], "twice rather than not at all"
 
 
 def test_the_memory_of_a_process_is_bounded(monkeypatch):
