@@ -60,8 +60,8 @@ SITE_URL = env.str("SITE_URL", demo(f"http://localhost:{PORT}"), validate=check.
 SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", demo("help@example.mn"), validate=check.is_address)
 language_codes = [code for word in env.str("LANGUAGES", "mn,en").split(",") if (code := word.strip())]
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", language_codes[0] if language_codes else "mn")
-of_this_site = "mn=Шар хуудас" if SITE_NAME == "Yellow Books" and "mn" in language_codes else ""
-SITE_NAMES: dict[str, str] = env.names("SITE_NAMES", of_this_site) or {}  # by language; SITE_NAME for the others
+names_as_shipped = "mn=Шар хуудас" if SITE_NAME == "Yellow Books" and "mn" in language_codes else ""
+SITE_NAMES: dict[str, str] = env.names("SITE_NAMES", names_as_shipped) or {}  # by language; SITE_NAME for the others
 LOCALE_DIR = env.str("LOCALE_DIR", "", validate=languages.is_folder_if_given)
 TIME_ZONE = env.str("TIME_ZONE", "Asia/Ulaanbaatar", validate=check.is_zone)
 TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [], validate=check.are_networks)

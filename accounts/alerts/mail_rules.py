@@ -40,7 +40,7 @@ def disk_free() -> int:
 def _mail_fails(readings: Readings) -> list[str]:
     grown = readings.increases("mails", timedelta(minutes=FAILS_MINUTES))
     failed = sum(n for key, n in grown.items() if key[0] in FAULTS)
-    accepted = sum(n for key, n in grown.items() if key[0] == "accepted")
+    accepted = sum(n for key, n in grown.items() if key[0] == smtp.ACCEPTED)
     return present(failed > FAILURES and accepted == 0)
 
 
@@ -62,7 +62,7 @@ RULES = (
     Rule(
         "NotifierMailServerFails",
         f'sum(increase(notifier_mails_total{{outcome=~"{"|".join(FAULTS)}"}}[{FAILS_MINUTES}m])) > {FAILURES}'
-        f' and sum(increase(notifier_mails_total{{outcome="accepted"}}[{FAILS_MINUTES}m])) == 0',
+        f' and sum(increase(notifier_mails_total{{outcome="{smtp.ACCEPTED}"}}[{FAILS_MINUTES}m])) == 0',
         0,
         PAGE,
         _("The mail server has taken no email for five minutes, and attempts fail."),

@@ -33,6 +33,7 @@ from jobs import tracing
 from jobs.core import counters
 from jobs.core.errors import Configuration, JobError, Temporary
 
+ACCEPTED = "accepted"  # the outcome of an email that a mail server took, as counted; others are classes of errors
 IDLE_SECONDS = 60  # a connection unused for longer is not trusted: firewalls forget it without a word
 
 
@@ -274,7 +275,7 @@ class Dialogue:
 @contextmanager
 def _counted(provider: Provider) -> Iterator[None]:
     """Count the result of one email; it is written with the settlement of its job."""
-    outcome = "accepted"
+    outcome = ACCEPTED
     try:
         yield
     except Exception as exc:

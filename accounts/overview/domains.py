@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from django.db.models import CharField, Count, F, Q, QuerySet, Value
-from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Coalesce, Lower, StrIndex, Substr
+from django.db.models import Count, F, Q, QuerySet, Value
+from django.db.models.functions import Lower, StrIndex, Substr
 
 from jobs.admin.panels.latest import DEAD, DISCARDED, OPEN, OUTCOMES, SENT, SUPPRESSED, Cell, Latest, Line
 from jobs.admin.panels.registry import View
 from jobs.core import job_types
 from jobs.core.job import CLAIMABLE, Reason, Status
+from jobs.core.job_reads import text_in_payload
 
 TOP = 10
 SUPPRESSED_JOBS = Q(status=Status.DLQ, dlq_reason=Reason.SUPPRESSED)
@@ -36,8 +36,7 @@ def _lines(latest: Latest) -> list[Line]:
 
 
 def _by_domain(latest: Latest) -> QuerySet[Any, Any]:
-    recipients = [KeyTextTransform(key, "payload") for key in job_types.recipient_keys()]
-    address = Coalesce(*recipients, Value(""), output_field=CharField())
+    address = text_in_payload(job_types.recipient_keys())
     emails = latest.jobs().filter(job_type__in=job_types.mail_types()).annotate(address=address)
     counts = {outcome: Count("pk", filter=condition) for outcome, condition in CONDITIONS.items()}
     with_domain = emails.filter(address__contains="@").annotate(

@@ -6,11 +6,10 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from accounts.mail.providers.configured import configured
+from accounts.mail.smtp import ACCEPTED
 from jobs.admin.panels.registry import View
 from jobs.admin.parts import durations
 from jobs.core import counters, masking, pauses
-
-ACCEPTED = "accepted"  # the outcome of an email that the provider took (accounts/mail/smtp.py)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from accounts.previews.registry import OWN, brands, find_variant, variants_of
-from accounts.previews.variant import languages
-from jobs.admin.parts.preview import frame_response
+from jobs.admin.parts.preview import frame_response, languages
 
 PERMISSION = "accounts.view_site"
 

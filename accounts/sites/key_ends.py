@@ -30,8 +30,8 @@ def _warn(key: ApiKey) -> None:
         "site": key.site.brand.stored,
         "locale": key.site.language or settings.LANGUAGE_CODE,
         "at": key.expires_at.isoformat(),
-        "key": f"nk_{key.prefix}_…",
-        "newKey": f"nk_{key.replaced_by.prefix}_…" if key.replaced_by else "",
+        "key": key.start,
+        "newKey": key.replaced_by.start if key.replaced_by else "",
     }
     job_id = f"key-ends-{key.pk}-{key.expires_at:%Y%m%dT%H%M}-{key.replaced_by_id or 0}"
     try:

@@ -188,12 +188,17 @@ class ApiKey(models.Model):
         permissions = [("revoke_apikey", "Can revoke API keys")]
 
     def __str__(self) -> str:
-        return f"{self.name} (nk_{self.prefix}_…)"
+        return f"{self.name} ({self.start})"
 
     def clean(self) -> None:
         """Refuse a key of this site, whose jobs no client enqueues."""
         if self.site_id and self.site.slug == THIS_SITE:
             raise ValidationError(_("Choose another site: this one needs no key."), code="site")
+
+    @property
+    def start(self) -> str:
+        """Return what operators and sites know the key by: the start of its token, which is not secret."""
+        return f"nk_{self.prefix}_…"
 
     @property
     def usable(self) -> bool:
@@ -228,7 +233,7 @@ class ApiKey(models.Model):
             old.expires_at = min(filter(None, (old.expires_at, ends_at)))
             old.replaced_by, old.warned_at = new, None
             old.save(update_fields=["expires_at", "replaced_by", "warned_at"])
-            detail = {"new": f"nk_{new.prefix}_…", "ends": old.expires_at.isoformat(timespec="minutes")}
+            detail = {"new": new.start, "ends": old.expires_at.isoformat(timespec="minutes")}
             audit.record(who, audit.AuditEntry.Act.ROTATE_KEY, str(old), **detail)
         return token
 

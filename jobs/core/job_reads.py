@@ -1,16 +1,25 @@
 """Questions about jobs that need no status: whose they are, and how long they have waited."""
 
 import json
+from collections.abc import Iterable
 from typing import Any, Generic, Self, TypeVar
 
 from django.db import models
-from django.db.models import F
-from django.db.models.functions import Lower, Now
+from django.db.models import CharField, F, Value
+from django.db.models.expressions import Combinable
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Coalesce, Lower, Now
 
 from jobs.core import sql
 from jobs.core.pauses import Lane
 
 Row = TypeVar("Row", bound=models.Model)
+
+
+def text_in_payload(keys: Iterable[str]) -> Combinable:
+    """Return the expression of the first of these texts that a job's payload has; "" without one, and without keys."""
+    texts = [KeyTextTransform(key, "payload") for key in keys]
+    return Coalesce(*texts, Value(""), Value(""), output_field=CharField())  # it takes two expressions at least
 
 
 class JobReads(models.QuerySet[Row], Generic[Row]):

@@ -22,7 +22,7 @@ from jobs.cluster import clusters
 from jobs.core import counters, pauses, sql
 from jobs.core.counters import BUCKETS, INFINITY, Count
 from jobs.core.job import WAITING, JobLog, Status
-from jobs.schedules.state import ScheduleState
+from jobs.schedules.state import NEXT_TICK, ScheduleState
 
 Sums = dict[Count, tuple[int, float]]
 
@@ -217,7 +217,7 @@ def _schedules() -> Iterator[Metric]:
         "notifier_schedule_last_tick_timestamp_seconds", "When a schedule was due last.", labels=["schedule"]
     )
     following = GaugeMetricFamily(
-        "notifier_schedule_next_tick_timestamp_seconds",
+        NEXT_TICK,
         "When a schedule is due next; none while it is paused. A time that has passed: no cluster ticks it.",
         labels=["schedule"],
     )

@@ -1,7 +1,7 @@
 """`manage.py create_api_key NAME --for send`: create a key and print it, once."""
 
 from argparse import ArgumentParser
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -41,9 +41,7 @@ class Command(BaseCommand):
         expires_days: int | None,
         **_: Any,
     ) -> None:
-        if expires_days is not None and not 1 <= expires_days <= MAX_EXPIRY_DAYS:
-            raise CommandError(f"--expires-days must be from 1 to {MAX_EXPIRY_DAYS}")
-        expires = timezone.now() + timedelta(days=expires_days) if expires_days else None
+        expires = end_after(expires_days)
         scopes = Purpose(purpose).scopes if purpose else scope or []
         others = ApiKey.objects.usable().filter(site__slug=site or name).count()
         try:
@@ -62,3 +60,12 @@ def _find_site(slug: str | None) -> Site | None:
     if found := Site.objects.others().filter(slug=slug).first():
         return found
     raise CommandError(f"There is no site {slug!r}. Create it: manage.py create_site {slug} --name NAME")
+
+
+def end_after(days: int | None) -> datetime | None:
+    """Return the end of a key in so many days; None for None. Raise CommandError for too few or too many."""
+    if days is None:
+        return None
+    if not 1 <= days <= MAX_EXPIRY_DAYS:
+        raise CommandError(f"--expires-days must be from 1 to {MAX_EXPIRY_DAYS}")
+    return timezone.now() + timedelta(days=days)

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from accounts.management.commands.create_api_key import MAX_EXPIRY_DAYS
+from accounts.management.commands.create_api_key import end_after
 from accounts.sites.admin.rotation import next_end
 from accounts.sites.keys import LONGEST_OVERLAP, OVERLAP, ApiKey
 from jobs.management.verbs import operator
@@ -32,12 +32,10 @@ class Command(BaseCommand):
     def handle(self, *, key: str, overlap_days: int, expires_days: int | None, **_: Any) -> None:
         if not 0 <= overlap_days <= LONGEST_OVERLAP.days:
             raise CommandError(f"--overlap-days must be from 0 to {LONGEST_OVERLAP.days}")
-        if expires_days is not None and not 1 <= expires_days <= MAX_EXPIRY_DAYS:
-            raise CommandError(f"--expires-days must be from 1 to {MAX_EXPIRY_DAYS}")
-        old, now = _find(key), timezone.now()
-        expires = now + timedelta(days=expires_days) if expires_days else next_end(old)
+        expires, old = end_after(expires_days), _find(key)
+        ends_at = timezone.now() + timedelta(days=overlap_days)
         try:
-            token = old.rotate(who=operator(), ends_at=now + timedelta(days=overlap_days), expires_at=expires)
+            token = old.rotate(who=operator(), ends_at=ends_at, expires_at=expires or next_end(old))
         except ValidationError as wrong:
             raise CommandError("; ".join(wrong.messages)) from None
         old.refresh_from_db()

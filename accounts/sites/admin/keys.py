@@ -106,7 +106,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
 
     @admin.display(description=gettext_lazy("starts with"))
     def start(self, key: ApiKey) -> str:
-        return f"nk_{key.prefix}_…"
+        return key.start
 
     @admin.display(description=gettext_lazy("scopes"))
     def scope_names(self, key: ApiKey) -> str:

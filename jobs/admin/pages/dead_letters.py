@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from jobs.admin.panels import present
 from jobs.admin.parts import durations, error_classes, paging, verbs
 from jobs.admin.parts.filters import JobFilter
 from jobs.admin.parts.readonly import ReadOnlyAdmin, require_permission
@@ -20,7 +21,6 @@ from jobs.queue.criteria import JobCriteria
 
 MAX_GROUPS = 100
 FILTERS = ("type", "reason", "error_class", "lane", "source", "within", "after", "before")  # those of the page
-REFRESH_SECONDS = 10
 MAX_DISCARDS = 1_000  # in one request; they are few, and each is final
 
 
@@ -95,7 +95,7 @@ def show_groups(admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
         may_replay=request.user.has_perm("jobs.replay_joblog"),
         may_discard=request.user.has_perm("jobs.discard_joblog"),
         now=timezone.now(),
-        refresh=REFRESH_SECONDS,
+        refresh=present.REFRESH_SECONDS,
     )
     return TemplateResponse(request, "admin/jobs/joblog/dead_letters.html", context)
 

@@ -23,7 +23,6 @@ from jobs.core import masking
 from jobs.core.job import JobLog, Reason, Status
 
 ERROR_LENGTH = 160
-REFRESH_SECONDS = 10
 MAX_SELECTED = 500
 LIST_COLUMNS: tuple[str, ...] = (
     "id",
@@ -127,7 +126,7 @@ def show_list(admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
         tab_label=TABS[form.tab] if valid else "",
         elsewhere=_elsewhere(form, counts) if valid and not rows else [],
         now=now,
-        refresh=REFRESH_SECONDS,
+        refresh=present.REFRESH_SECONDS,
         newer=bool(valid and form.cleaned_data["cursor"] is not None),
         older=form.link(cursor=found.next_key) if found and found.next_key else "",
         tabs=_tabs(form, counts),

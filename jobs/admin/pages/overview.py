@@ -28,7 +28,6 @@ from jobs.stats import overview
 SPAN_NAMES = {"1h": gettext_lazy("an hour"), "24h": gettext_lazy("24 hours"), "7d": gettext_lazy("7 days")}
 TOP = 8
 LAST = 20
-REFRESH_SECONDS = 10
 
 
 def index(request: HttpRequest) -> HttpResponse:
@@ -50,7 +49,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "now": now,
         "span": span,
         "spans": SPAN_NAMES.items(),
-        "refresh": REFRESH_SECONDS,
+        "refresh": present.REFRESH_SECONDS,
         "first": registry.load(Place.FIRST, view),
         "warnings": warnings.active_warnings(situation),
         "tiles": _tiles(situation),

@@ -29,14 +29,13 @@ OUTCOMES: dict[str, str | Promise] = {
     DEAD: gettext_lazy("dead letters"),
     DISCARDED: gettext_lazy("discarded"),
 }
-CHOSEN: dict[
-    str, dict[str, str]
-] = {  # the filters of the list that show the jobs of an outcome; those that are open have several statuses
+CHOSEN: dict[str, dict[str, str]] = {
     SENT: {"status": Status.COMPLETED},
     SUPPRESSED: {"status": Status.DLQ, "reason": Reason.SUPPRESSED},
     DEAD: {"status": Status.DLQ},
     DISCARDED: {"status": Status.DISCARDED},
 }
+"""The filters of the list that show the jobs of an outcome. OPEN has none: its jobs have several statuses."""
 
 
 @dataclass(frozen=True)

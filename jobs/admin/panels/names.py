@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from django.db.models import CharField, Value
 from django.db.models.expressions import Combinable
-from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Coalesce, Left
+from django.db.models.functions import Left
 
 from jobs.core import job_types, masking
+from jobs.core.job_reads import text_in_payload
 
 NAME_LENGTH = 60
 
@@ -57,8 +56,7 @@ def find(keys: Iterable[UserKey]) -> dict[UserKey, KnownUser]:
 def name_in_payload() -> Combinable:
     """Return the expression of the name that a job's own data has of its user; "" without one."""
     keys = sorted({key for kind in job_types.all_types() for key in kind.presentation.name_keys})
-    names = [Left(KeyTextTransform(key, "payload"), NAME_LENGTH) for key in keys]
-    return Coalesce(*names, Value(""), Value(""), output_field=CharField())
+    return Left(text_in_payload(keys), NAME_LENGTH)
 
 
 def mask_name(name: str) -> str:

@@ -12,6 +12,7 @@ from jobs.core.pauses import JobTypeState, LaneState
 from jobs.stats.minutes import Minute
 
 ATTRIBUTE = "queue_present"  # of a request
+REFRESH_SECONDS = 10  # between two live refreshes of a page
 
 
 class Present:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.mail import dates
 from accounts.mail.providers.configured import configured
+from accounts.mail.smtp import ACCEPTED
 from jobs.admin.panels.present import Present
 from jobs.alerts import channels
 from jobs.core import counters
@@ -168,7 +169,7 @@ def _mail_server(tests: Tests) -> Step:
 
 def _accepted() -> int:
     """Return how many emails the providers have accepted since the counters were created."""
-    return sum(number for count, (number, _) in counters.read("mails").items() if count.labels[0] == "accepted")
+    return sum(number for count, (number, _) in counters.read("mails").items() if count.labels[0] == ACCEPTED)
 
 
 def _dns(tests: Tests) -> Step:
