@@ -11,7 +11,7 @@ from accounts.user import User
 from jobs.core.audit import AuditEntry
 from jobs.core.job import JobLog
 from tests.support.factors import SECOND_STEP, add_app, code, enter_code
-from tests.support.people import browser, person, sign_in, sign_out
+from tests.support.people import browser, person, sign_in, sign_out, signed_in_browser
 from tests.support.rights import link_of, mails, pass_days
 
 pytestmark = pytest.mark.django_db
@@ -28,9 +28,7 @@ def bat():
 
 @pytest.fixture
 def here(bat):
-    client = browser()
-    sign_in(client)
-    return client
+    return signed_in_browser()
 
 
 @pytest.fixture

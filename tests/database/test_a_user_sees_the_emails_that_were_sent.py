@@ -5,7 +5,6 @@ from datetime import timedelta
 from html import unescape
 
 import pytest
-from django.test import Client
 from django.utils import timezone, translation
 
 from accounts.notices import account
@@ -14,10 +13,9 @@ from jobs.core.errors import ErrorClass
 from jobs.core.job import JobLog, Reason, Status
 from jobs.core.pauses import Lane
 from jobs.maintenance.retention import BLANKED
-from tests.support.people import CHROME, browser, person, sign_in
+from tests.support.people import person, signed_in_browser, text_of
 
 pytestmark = pytest.mark.django_db
-EN = {"accept-language": "en"}
 EMAILS = "/accounts/notices/"
 HOSTILE = "<script>alert(1)</script>"
 
@@ -29,15 +27,7 @@ def bat():
 
 @pytest.fixture
 def here(bat):
-    client = browser(CHROME)
-    sign_in(client)
-    return client
-
-
-def text_of(client: Client, path: str) -> str:
-    answer = client.get(path, headers=EN)
-    assert answer.status_code == 200
-    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", answer.content.decode())))
+    return signed_in_browser()
 
 
 def an_email(user, number: int, **more) -> JobLog:

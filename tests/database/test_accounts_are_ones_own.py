@@ -23,7 +23,7 @@ from accounts.sign_in.sessions import Session
 from jobs.core import counters
 from jobs.core.job import JobLog, Status
 from jobs.worker import entry
-from tests.support.people import CHROME, FIREFOX, PASSWORD, browser, last, person, sign_in, sign_out
+from tests.support.people import CHROME, FIREFOX, PASSWORD, browser, last, person, sign_in, sign_out, signed_in_browser
 from tests.support.rights import post_checked
 from tests.support.tables import renamed
 
@@ -38,9 +38,7 @@ def bat():
 
 @pytest.fixture
 def here(bat):
-    client = browser(CHROME)
-    sign_in(client)
-    return client
+    return signed_in_browser()
 
 
 @pytest.fixture

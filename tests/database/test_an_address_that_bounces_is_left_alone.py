@@ -69,9 +69,7 @@ def bat():
 
 @pytest.fixture
 def here(bat):
-    client = people.browser()
-    people.sign_in(client)
-    return client
+    return people.signed_in_browser()
 
 
 def marked(address="bat@example.mn", why=SuppressionReason.BOUNCED, **ago):

@@ -2,7 +2,6 @@
 
 import re
 from datetime import timedelta
-from html import unescape
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -15,7 +14,7 @@ from django.utils import timezone
 from accounts.sign_in.event import SignIn
 from accounts.sign_in.known_devices import Device
 from accounts.sign_in.sessions import Session
-from tests.support.people import CHROME, FIREFOX, SAFARI, browser, last, person, sign_in
+from tests.support.people import FIREFOX, SAFARI, browser, last, person, sign_in, signed_in_browser, text_of
 
 pytestmark = pytest.mark.django_db
 EN = {"accept-language": "en"}
@@ -30,15 +29,7 @@ def bat():
 
 @pytest.fixture
 def here(bat):
-    client = browser(CHROME)
-    sign_in(client)
-    return client
-
-
-def text_of(client: Client, path: str) -> str:
-    answer = client.get(path, headers=EN)
-    assert answer.status_code == 200
-    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", answer.content.decode())))
+    return signed_in_browser()
 
 
 def test_each_open_session_is_shown_with_its_device_and_can_be_ended_there(here):

@@ -11,7 +11,7 @@ from accounts.links import dispute_links
 from accounts.mail import rendering
 from accounts.notices.sign_in import SignInNotice
 from accounts.pages import front
-from tests.support.people import CHROME, browser, last, person, sign_in
+from tests.support.people import last, person, signed_in_browser, text_of
 
 pytestmark = pytest.mark.django_db
 EN = {"accept-language": "en"}
@@ -25,15 +25,7 @@ def bat():
 
 @pytest.fixture
 def here(bat):
-    client = browser(CHROME)
-    sign_in(client)
-    return client
-
-
-def text_of(client: Client, path: str) -> str:
-    answer = client.get(path, headers=EN)
-    assert answer.status_code == 200
-    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", answer.content.decode())))
+    return signed_in_browser()
 
 
 @pytest.mark.parametrize("path", ["/", "/help/"])

@@ -21,7 +21,7 @@ from accounts.pending.request import PendingRequest, RequestKind
 from accounts.rights import restore
 from accounts.user import User
 from jobs.core.job import JobLog
-from tests.support.people import PASSWORD, browser, last, person, sign_in
+from tests.support.people import PASSWORD, browser, last, person, sign_in, signed_in_browser
 from tests.support.rights import mails, pass_days, post_checked
 from tests.support.tables import renamed
 
@@ -45,9 +45,7 @@ def bat():
 
 @pytest.fixture
 def here(bat):
-    client = browser()
-    sign_in(client)
-    return client
+    return signed_in_browser()
 
 
 @pytest.fixture

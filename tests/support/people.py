@@ -1,6 +1,8 @@
 """Accounts for the tests, and browsers of Django's test client that sign in to them."""
 
+import re
 from datetime import timedelta
+from html import unescape
 
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db.models import F
@@ -38,6 +40,20 @@ def browser(user_agent: str = CHROME, address: str = "203.0.113.7") -> Client:
 def sign_in(client: Client, name: str = "bat", password: str = PASSWORD) -> HttpResponse:
     """The answer to the sign-in form."""
     return client.post("/accounts/login/", {"login": name, "password": password})
+
+
+def signed_in_browser(user_agent: str = CHROME) -> Client:
+    """A browser in which `bat` is signed in."""
+    client = browser(user_agent)
+    sign_in(client)
+    return client
+
+
+def text_of(client: Client, path: str) -> str:
+    """What a page says in English, in one line."""
+    answer = client.get(path, headers={"accept-language": "en"})
+    assert answer.status_code == 200
+    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", answer.content.decode())))
 
 
 def sign_out(client: Client) -> None:
