@@ -6,7 +6,8 @@ The rules hold for 30 s before they fire, so this takes minutes. The times are p
 import json
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email.header import decode_header, make_header
 
 import pytest
@@ -21,6 +22,17 @@ from tests.support.smtp_server import SmtpServer
 
 MAIL_FAILS = "NotifierMailServerFails"
 pytestmark = [pytest.mark.slow, pytest.mark.world, pytest.mark.timeout(900)]
+
+
+@contextmanager
+def reporting(**settings: str) -> Iterator[tuple[SmtpServer, Receiver, Receiver, Site]]:
+    """A mail server that is not started, the receivers of webhook and heartbeat, and a site that uses them."""
+    smtp = SmtpServer()
+    with Receiver() as webhook, Receiver() as monitor:
+        urls = {"ALERT_WEBHOOK": webhook.url, "HEARTBEAT_URL": monitor.url}
+        with Site(EMAIL_PORT=str(smtp.port), **urls, **settings) as site:
+            yield smtp, webhook, monitor, site
+    smtp.stop()
 
 
 def alerts(receiver: Receiver, name: str, state: str) -> list[dict]:
@@ -61,19 +73,8 @@ def post_notices(site: Site, count: int) -> None:
 
 
 def test_a_stopped_worker_is_reported_by_email_and_webhook_and_so_is_its_return():
-    smtp = SmtpServer()
-    smtp.start()
-    with (
-        Receiver() as webhook,
-        Receiver() as monitor,
-        Site(
-            EMAIL_PORT=str(smtp.port),
-            ALERT_TO="ops@example.mn,second@example.mn",
-            ALERT_WEBHOOK=webhook.url,
-            HEARTBEAT_URL=monitor.url,
-            LANGUAGE_CODE="en",
-        ) as site,
-    ):
+    with reporting(ALERT_TO="ops@example.mn,second@example.mn", LANGUAGE_CODE="en") as (smtp, webhook, monitor, site):
+        smtp.start()
         site.start("web", "worker")
         wait_for(lambda: len(monitor.accepted) >= 2, "two heartbeats of a fresh install")
         assert webhook.accepted == []
@@ -95,21 +96,10 @@ def test_a_stopped_worker_is_reported_by_email_and_webhook_and_so_is_its_return(
         log = site.log("web") + site.log("worker")
         assert "ops@example.mn" not in log
         assert "token=abc" not in log
-    smtp.stop()
 
 
 def test_with_the_mail_server_dead_as_well_webhook_and_heartbeat_report_it_and_the_email_follows():
-    smtp = SmtpServer()
-    with (
-        Receiver() as webhook,
-        Receiver() as monitor,
-        Site(
-            EMAIL_PORT=str(smtp.port),
-            ALERT_TO="ops@example.mn",
-            ALERT_WEBHOOK=webhook.url,
-            HEARTBEAT_URL=monitor.url,
-        ) as site,
-    ):
+    with reporting(ALERT_TO="ops@example.mn") as (smtp, webhook, monitor, site):
         site.start("web", "worker")
         wait_for(lambda: monitor.accepted, "the first heartbeat")
         site.kill("worker")
@@ -122,21 +112,10 @@ def test_with_the_mail_server_dead_as_well_webhook_and_heartbeat_report_it_and_t
         site.start("worker")
         wait_for(lambda: alerts(webhook, "NotifierNoWorker", "cleared"), "webhook after the worker returned")
         wait_for(lambda: len(monitor.accepted) > before, "heartbeat after that")
-    smtp.stop()
 
 
 def test_a_dead_mail_server_is_reported_by_webhook_and_heartbeat_while_the_worker_lives():
-    smtp = SmtpServer()
-    with (
-        Receiver() as webhook,
-        Receiver() as monitor,
-        Site(
-            EMAIL_PORT=str(smtp.port),
-            ALERT_TO="ops@example.mn",
-            ALERT_WEBHOOK=webhook.url,
-            HEARTBEAT_URL=monitor.url,
-        ) as site,
-    ):
+    with reporting(ALERT_TO="ops@example.mn") as (smtp, webhook, monitor, site):
         site.start("web", "worker")
         wait_for(lambda: monitor.accepted, "the first heartbeat")
         post_notices(site, 5)
@@ -149,7 +128,6 @@ def test_a_dead_mail_server_is_reported_by_webhook_and_heartbeat_while_the_worke
         wait_for(lambda: alerts(webhook, MAIL_FAILS, "cleared"), "webhook after the mail server returned")
         wait_for(lambda: len(monitor.accepted) > before, "heartbeat after that")
         assert len(alerts(webhook, MAIL_FAILS, "firing")) == 1
-    smtp.stop()
 
 
 def test_a_database_that_is_silent_is_reported_once_by_each_process():
