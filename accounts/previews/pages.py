@@ -9,7 +9,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from accounts.previews.registry import OWN, brands, find_variant, variants_of
-from jobs.admin.parts.preview import frame_response, languages
+from accounts.previews.variant import languages
+from jobs.admin.parts.preview import frame_response
 
 PERMISSION = "accounts.view_site"
 

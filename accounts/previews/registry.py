@@ -5,8 +5,7 @@ from functools import cache
 
 from accounts.mail.brand import Brand
 from accounts.previews import accounts, sign_ins
-from accounts.previews.variant import Variant, example_brand
-from jobs.admin.parts.preview import languages
+from accounts.previews.variant import Variant, example_brand, languages
 
 OWN, EXAMPLE = "own", "example"
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from django.conf import settings
+
 from accounts.mail.brand import Brand
 from accounts.mail.mime import Mail
 
@@ -46,3 +48,8 @@ def example_brand() -> Brand:
         sender=Brand.default_sender("Example Shop"),
         colour="#0055aa",
     )
+
+
+def languages() -> list[str]:
+    """Return the codes of the languages of the site."""
+    return [code for code, _name in settings.LANGUAGES]

@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 from accounts.mail.brand import Brand
 from accounts.previews import folder
 from accounts.previews.registry import brands
+from accounts.previews.variant import languages
 from accounts.sites.site import Site
-from jobs.admin.parts.preview import languages
 
 
 class Command(BaseCommand):
