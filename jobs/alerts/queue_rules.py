@@ -8,6 +8,7 @@ from jobs.alerts.readings import Gauges, Readings
 from jobs.alerts.rules import PAGE, TICKET, Rule, present
 from jobs.core import pauses
 from jobs.core.job import JobLog
+from jobs.stats.gauges import NEXT_TICK
 
 MINUTE, HOUR = 60, 3600
 STALLED_SECONDS = 60
@@ -15,7 +16,6 @@ DEAD_LETTERS, DEAD_MINUTES = 5, 15
 DEATHS, DEATH_MINUTES = 3, 15
 RESTARTS, RESTART_MINUTES = 3, 30
 OVERDUE_SECONDS = 300
-NEXT_TICK = "notifier_schedule_next_tick_timestamp_seconds"
 
 
 def read_queue() -> Gauges:

@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from jobs.core.job import JobLog
 from jobs.schedules import cron
 from jobs.schedules.registry import Schedule
+from jobs.stats.gauges import NEXT_TICK
 
-NEXT_TICK = "notifier_schedule_next_tick_timestamp_seconds"
 LATE_SECONDS = 60
 """Ticks that are late by at most this are all run: a restart takes less. After a longer interruption, the latest is."""
 

@@ -22,7 +22,8 @@ from jobs.cluster import clusters
 from jobs.core import counters, pauses, sql
 from jobs.core.counters import BUCKETS, INFINITY, Count
 from jobs.core.job import WAITING, JobLog, Status
-from jobs.schedules.state import NEXT_TICK, ScheduleState
+from jobs.schedules.state import ScheduleState
+from jobs.stats.gauges import NEXT_TICK
 
 Sums = dict[Count, tuple[int, float]]
 
