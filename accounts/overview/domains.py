@@ -2,24 +2,15 @@
 
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet, Value
+from django.db.models import Count, F, QuerySet, Value
 from django.db.models.functions import Lower, StrIndex, Substr
 
-from jobs.admin.panels.latest import DEAD, DISCARDED, OPEN, OUTCOMES, SENT, SUPPRESSED, Cell, Latest, Line
+from jobs.admin.panels.latest import CONDITIONS, OUTCOMES, Cell, Latest, Line
 from jobs.admin.panels.registry import View
 from jobs.core import job_types
-from jobs.core.job import CLAIMABLE, Reason, Status
 from jobs.core.job_reads import text_in_payload
 
 TOP = 10
-SUPPRESSED_JOBS = Q(status=Status.DLQ, dlq_reason=Reason.SUPPRESSED)
-CONDITIONS = {
-    SENT: Q(status=Status.COMPLETED),
-    OPEN: Q(status__in=CLAIMABLE),
-    SUPPRESSED: SUPPRESSED_JOBS,
-    DEAD: Q(status=Status.DLQ) & ~SUPPRESSED_JOBS,
-    DISCARDED: Q(status=Status.DISCARDED),
-}
 
 
 def load(view: View) -> dict[str, Any] | None:

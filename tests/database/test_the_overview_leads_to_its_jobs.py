@@ -13,7 +13,7 @@ from accounts.mail.providers.configured import configured
 from jobs.admin.panels import latest
 from jobs.cluster import clusters
 from jobs.core import counters, leases, pauses, sql
-from jobs.core.job import JobLog, Status
+from jobs.core.job import JobLog, Reason, Status
 from jobs.stats import minutes
 from tests.support.operators import EVERYTHING, LIST, job, signed_in
 
@@ -75,6 +75,20 @@ def test_the_emails_are_counted_by_outcome():
     job("an event", Status.COMPLETED, job_type="event")
     outcomes = client.get("/admin/").context["latest"].outcomes()
     assert [cell.count for _label, cell in outcomes] == [4, 1, 1, 1, 1]
+
+
+@pytest.mark.engine
+def test_a_job_of_each_status_and_reason_has_exactly_one_outcome(now):
+    pairs = [(status, reason) for status in Status for reason in ("", *Reason)]
+    for number, (status, reason) in enumerate(pairs):
+        job(str(number), status, dlq_reason=reason)
+    counts = [JobLog.objects.filter(condition).count() for condition in latest.CONDITIONS.values()]
+    assert sum(counts) == len(pairs)
+    assert list(latest.CONDITIONS) == list(latest.OUTCOMES)
+    found = {outcome: 0 for outcome in latest.OUTCOMES}
+    for group in latest.load("1h", now).groups:
+        found[group.outcome] += group.count
+    assert list(found.values()) == counts
 
 
 def test_only_the_latest_jobs_of_the_time_are_read(monkeypatch, now):

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count
+from django.db.models import Case, Count, Q, Value, When
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -29,6 +29,15 @@ OUTCOMES: dict[str, str | Promise] = {
     DEAD: gettext_lazy("dead letters"),
     DISCARDED: gettext_lazy("discarded"),
 }
+SUPPRESSED_JOBS = Q(status=Status.DLQ, dlq_reason=Reason.SUPPRESSED)
+CONDITIONS = {
+    SENT: Q(status=Status.COMPLETED),
+    OPEN: Q(status__in=CLAIMABLE),
+    SUPPRESSED: SUPPRESSED_JOBS,
+    DEAD: Q(status=Status.DLQ) & ~SUPPRESSED_JOBS,
+    DISCARDED: Q(status=Status.DISCARDED),
+}
+"""The jobs of each outcome: every job has exactly one."""
 CHOSEN: dict[str, dict[str, str]] = {
     SENT: {"status": Status.COMPLETED},
     SUPPRESSED: {"status": Status.DLQ, "reason": Reason.SUPPRESSED},
@@ -93,11 +102,9 @@ class Latest:
     @cached_property
     def groups(self) -> list[Group]:
         """The jobs in groups. One query."""
-        counted = self.jobs().values_list("source", "job_type", "lane", "status", "dlq_reason").annotate(Count("pk"))
-        return [
-            Group(source, job_type, lane, outcome_of(status, reason), count)
-            for source, job_type, lane, status, reason, count in counted
-        ]
+        outcome = Case(*(When(condition, then=Value(name)) for name, condition in CONDITIONS.items()))
+        counted = self.jobs().values_list("source", "job_type", "lane", outcome).annotate(Count("pk"))
+        return [Group(*values) for values in counted]
 
     @property
     def count(self) -> int:
@@ -149,13 +156,6 @@ def load(span: str, now: datetime) -> Latest:
     """Return the latest jobs of a span, at most MOST. One query, which reads MOST entries of an index."""
     keys = JobLog.objects.order_by("-pk").values_list("pk", flat=True)
     return Latest(span, now - overview.SPANS[span][0], next(iter(keys[MOST - 1 : MOST]), 0))
-
-
-def outcome_of(status: str, reason: str) -> str:
-    """Return the outcome of a job with this status and reason."""
-    if status in CLAIMABLE:
-        return OPEN
-    return SUPPRESSED if status == Status.DLQ and reason == Reason.SUPPRESSED else status
 
 
 def _count(groups: Iterable[Group]) -> Counter[str]:
