@@ -20,10 +20,10 @@ from django.views.decorators.http import require_POST
 
 from accounts.events import emit, replay
 from accounts.events.endpoint import CHOSEN_TYPES, EventEndpoint, EventType
-from jobs.admin.parts.filters import BIGGEST_ID
 from jobs.admin.parts.readonly import ReadOnlyAdmin
 from jobs.core import audit
 from jobs.core.job import WAITING
+from jobs.core.sql.keys import parse_key
 
 PAGE = "admin:accounts_eventendpoint_change"
 SHOWN = 50  # deliveries on one page
@@ -146,7 +146,7 @@ class EventEndpointAdmin(ReadOnlyAdmin):
             if not (self.has_view_permission(request) and request.user.has_perm(CHANGE)):
                 raise PermissionDenied
             known = EventEndpoint.objects.select_related("site")
-            return work(request, get_object_or_404(known, pk=min(pk, BIGGEST_ID)))
+            return work(request, get_object_or_404(known, pk=pk))
 
         return view
 
@@ -194,8 +194,8 @@ class EventEndpointAdmin(ReadOnlyAdmin):
 def _deliveries(endpoint: EventEndpoint, before: str) -> dict[str, Any]:
     """Return one page of the history: each delivery with its masked request, and where the next page begins."""
     rows: QuerySet[Any] = endpoint.deliveries.order_by("-pk")
-    if before.isdecimal() and len(before) < 19:
-        rows = rows.filter(pk__lt=int(before))
+    if (key := parse_key(before)) is not None:
+        rows = rows.filter(pk__lt=key)
     page = list(rows[: SHOWN + 1])
     shown = page[:SHOWN]
     bodies = replay.bodies_of(endpoint, shown)

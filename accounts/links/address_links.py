@@ -15,6 +15,7 @@ from django.utils.crypto import constant_time_compare
 
 from accounts.links.paths import path_of
 from accounts.secrecy.hashes import keyed_hashes
+from jobs.core.sql.keys import LARGEST
 
 HASH_LENGTH = 24  # hexadecimal digits: 96 bits
 
@@ -45,7 +46,7 @@ class LinkKind:
     salt: str
     valid: timedelta | None = None
     """None for a link without an end."""
-    longest: int = 2**63 - 1
+    longest: int = LARGEST
     """The largest number: what the database takes as a key."""
 
     def make(self, number: int | str, address: str, base: str = "") -> str:

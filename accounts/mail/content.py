@@ -18,6 +18,7 @@ from accounts.links.paths import path_of
 from accounts.mail import dates, geoip, user_agents
 from accounts.mail.brand import Brand
 from accounts.mail.sanitize import defang, mask_address, plain_text
+from jobs.core.sql.keys import parse_key
 
 MAX_NAME = 60
 MAX_FAMILY = 40
@@ -164,7 +165,7 @@ def routine_links(payload: dict[str, Any], brand: Brand) -> dict[str, str]:
         return {}
     if not brand.own:
         return {"unsubscribe_url": _turn_off_site(sign_in_id, address, brand)}
-    if not (isinstance(user_id, str) and user_id.isdecimal() and isinstance(address, str)):
+    if not (isinstance(user_id, str) and parse_key(user_id) is not None and isinstance(address, str)):
         return {}
     return {
         "unsubscribe_url": address_links.UNSUBSCRIBE.make(user_id, address),

@@ -17,6 +17,7 @@ from accounts.sites.keys import ApiKey
 from accounts.sites.site import Site
 from accounts.user import User
 from jobs.core.job import JobLog
+from jobs.core.sql.keys import parse_key
 
 LONGEST = 254  # characters of a search: the longest address
 EACH = 20  # results of a kind
@@ -74,8 +75,8 @@ def _by_name(sought: str) -> list[Person]:
         first, _space, last = name.partition(" ")
         named |= Q(first_name__iexact=name) | Q(last_name__iexact=name)
         named |= Q(first_name__iexact=first, last_name__iexact=last) if last else Q()
-    if sought.isascii() and sought.isdigit() and len(sought) < 10:
-        named |= Q(pk=int(sought))
+    if key := parse_key(sought):
+        named |= Q(pk=key)
     return [Person(user=user) for user in User.objects.filter(named).order_by("pk")[:EACH]]
 
 

@@ -24,6 +24,7 @@ from accounts.rights.forms import OperatorExportForm, OperatorForm, RestoreForm
 from accounts.user import User
 from jobs.admin.parts.readonly import ReadOnlyAdmin
 from jobs.core import audit
+from jobs.core.sql.keys import parse_key
 
 TEMPLATE = "admin/accounts/user/act.html"
 REQUEST_PAGE = "admin:accounts_pendingrequest_change"
@@ -133,7 +134,7 @@ class OperatorPages(admin.ModelAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the account with the buttons of this operator's pages."""
-        user = User.objects.filter(pk=object_id).first() if object_id.isdecimal() else None
+        user = None if (key := parse_key(object_id)) is None else User.objects.filter(pk=key).first()
         more = {"has_factors": user is not None and credentials.has_factor(user)}
         return super().change_view(request, object_id, form_url, {**more, **(extra_context or {})})
 

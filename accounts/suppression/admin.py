@@ -16,7 +16,6 @@ from accounts.mail import dates
 from accounts.mail.addresses import LONGEST
 from accounts.suppression.entries import SuppressedAddress
 from jobs.admin.parts.capped import CappedPaginator
-from jobs.admin.parts.filters import BIGGEST_ID
 from jobs.admin.parts.readonly import ReadOnlyAdmin
 from jobs.core import audit
 
@@ -112,7 +111,7 @@ class SuppressedAddressAdmin(ReadOnlyAdmin):
         if not (self.has_view_permission(request) and request.user.has_perm("accounts.reactivate_suppressedaddress")):
             raise PermissionDenied
         entries = SuppressedAddress.objects.filter(pk=pk)
-        if pk > BIGGEST_ID or not entries.exists():
+        if not entries.exists():
             raise Http404
         who = request.user.get_username()
         if entries.reactivate(who):

@@ -6,8 +6,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from jobs.core.job import JobLog
-
-LARGEST = 2**63 - 1
+from jobs.core.sql.keys import LARGEST
 
 
 class TaskResultRow(models.Model):

@@ -19,6 +19,7 @@ from accounts.events.endpoint import CHOSEN_TYPES, TOO_MANY, EventEndpoint
 from accounts.events.guard import LONGEST_URL
 from accounts.sites.keys import Scope
 from jobs.core.job import Status as JobStatus
+from jobs.core.sql.keys import LARGEST
 from notifier.api import fields, schemas
 from notifier.api.auth import BearerKey, Caller, caller_of, refuse
 from notifier.api.operations import error_responses
@@ -28,8 +29,7 @@ router = Router(tags=["Events"])
 COMMON: dict[str, Any] = {"auth": [BearerKey(Scope.ADMIN), refuse], "by_alias": True}
 BODY_ERRORS = (400, 411, 413, 415)
 EVENT_ID = r"^evt_[0-9a-f]{32}$"
-BIGGEST_ID = 2**63 - 1
-EndpointId = Annotated[int, Path(alias="id", ge=1, le=BIGGEST_ID, description="The endpoint's id.")]
+EndpointId = Annotated[int, Path(alias="id", ge=1, le=LARGEST, description="The endpoint's id.")]
 EventTypes = Annotated[
     list[Annotated[str, Field(json_schema_extra={"enum": CHOSEN_TYPES})]],
     Field(max_length=len(CHOSEN_TYPES), description="The types that it gets; an empty list for all."),

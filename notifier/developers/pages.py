@@ -12,7 +12,7 @@ from accounts.sites.admin import rotation
 from accounts.sites.api_calls import MOST_KEPT, MOST_SHOWN, ApiCall
 from accounts.sites.api_requests import DAYS_KEPT, ApiRequest
 from accounts.sites.keys import ApiKey, Purpose
-from jobs.admin.parts.filters import BIGGEST_ID
+from jobs.core.sql.keys import parse_key
 from notifier.api.problems import KINDS
 from notifier.api.schemas import SignInNotification
 
@@ -70,6 +70,4 @@ def _requests(request: HttpRequest) -> dict[str, Any]:
 
 def _number(request: HttpRequest, name: str) -> int | None:
     """Return a parameter that is a key of a row; None for any other."""
-    text = request.GET.get(name, "")
-    valid = text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= BIGGEST_ID
-    return int(text) if valid else None
+    return parse_key(request.GET.get(name, ""))

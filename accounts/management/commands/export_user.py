@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from accounts import privacy
 from accounts.user import User
+from jobs.core.sql.keys import parse_key
 
 
 class Command(BaseCommand):
@@ -20,8 +21,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, user: str, other_sites: bool, **_: Any) -> None:
-        whose = Q(username=user) | Q(email__iexact=user)
-        found = list(User.objects.filter(whose | Q(pk=int(user)) if user.isdecimal() else whose)[:2])
+        whose = Q(username=user) | Q(email__iexact=user) | Q(pk=parse_key(user))
+        found = list(User.objects.filter(whose)[:2])
         if not found:
             raise CommandError("there is no such user")
         if len(found) > 1:

@@ -22,7 +22,6 @@ from accounts.sites.admin.rotation import ADMIN_PERMISSIONS
 from accounts.sites.keys import ApiKey, Purpose, Scope
 from accounts.sites.site import Site
 from accounts.user import User
-from jobs.admin.parts.filters import BIGGEST_ID
 
 CHOSEN = ""  # the purpose of a key whose scopes are chosen one by one
 PURPOSES = [
@@ -160,7 +159,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
 
     def _rotate(self, request: HttpRequest, pk: int) -> HttpResponse:
         """GET: ask when the old key ends. POST: rotate the key, and show the new one, once."""
-        key = get_object_or_404(ApiKey.objects.select_related("site"), pk=min(pk, BIGGEST_ID))
+        key = get_object_or_404(ApiKey.objects.select_related("site"), pk=pk)
         rotation.require_rotation(request, key)
         form = rotation.RotationForm(key, request.POST if request.method == "POST" else None)
         if form.is_valid() and (token := form.rotate(cast(User, request.user))):

@@ -15,10 +15,10 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from jobs.admin.panels import names
 from jobs.admin.parts import advice, durations, error_classes, preview, timeline, verbs
-from jobs.admin.parts.filters import BIGGEST_ID
 from jobs.admin.parts.readonly import ReadOnlyAdmin, require_permission
 from jobs.core import audit, job_types, masking, pauses
 from jobs.core.job import WAITING, JobLog, Status
+from jobs.core.sql.keys import parse_key
 from jobs.queue import actions
 from jobs.queue.enqueue import LONGEST_DELAY, check_run_at
 from jobs.tasks.names import PREFIX as TASK
@@ -29,9 +29,8 @@ RESCHEDULE = "jobs.replay_joblog"  # an operator who may run a job again may als
 
 def get_job(object_id: str) -> JobLog:
     """Return the job with that key from the URL. Raises Http404."""
-    if not (object_id.isascii() and object_id.isdigit() and len(object_id) < 20 and int(object_id) <= BIGGEST_ID):
-        raise Http404
-    job = JobLog.objects.filter(pk=int(object_id)).first()
+    key = parse_key(object_id)
+    job = None if key is None else JobLog.objects.filter(pk=key).first()
     if job is None:
         raise Http404
     return job

@@ -16,11 +16,12 @@ from django.utils.translation import gettext as _
 from jobs.admin.panels import present
 from jobs.admin.panels.names import KnownUser, UserKey, find, name_in_payload, shown
 from jobs.admin.parts import durations, paging, verbs
-from jobs.admin.parts.filters import ALL, BIGGEST_ID, TABS, WRONG, WRONG_STATES, JobFilter
+from jobs.admin.parts.filters import ALL, TABS, WRONG, WRONG_STATES, JobFilter
 from jobs.admin.parts.readonly import ReadOnlyAdmin, require_permission
 from jobs.admin.parts.timeline import is_scheduled
 from jobs.core import masking
 from jobs.core.job import JobLog, Reason, Status
+from jobs.core.sql.keys import parse_key
 
 ERROR_LENGTH = 160
 MAX_SELECTED = 500
@@ -192,8 +193,8 @@ def move_selected(request: HttpRequest) -> HttpResponse:
         messages.error(request, _("There is no such action."))
         return back
     require_permission(request, verb.permission)
-    selected = {text for text in request.POST.getlist("_selected_action") if text.isascii() and text.isdigit()}
-    keys = [int(text) for text in selected if len(text) < 20 and int(text) <= BIGGEST_ID]
+    selected = set(map(parse_key, request.POST.getlist("_selected_action")))
+    keys = [key for key in selected if key is not None]
     if not keys:
         messages.warning(request, _("No job was selected."))
     elif len(keys) > MAX_SELECTED:

@@ -15,6 +15,7 @@ from jobs.core import job_types, masking
 from jobs.core.errors import ErrorClass
 from jobs.core.job import THIS_SITE, JobLog, JobQuerySet, Reason, Status
 from jobs.core.pauses import Lane
+from jobs.core.sql.keys import LARGEST
 from jobs.queue.criteria import JobCriteria
 
 WRONG, ALL = "wrong", "all"
@@ -31,7 +32,6 @@ TABS = {
 }
 WITHIN = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 ANY = [("", _("any"))]
-BIGGEST_ID = 2**63 - 1
 # the list's filters that a bulk replay takes
 BULK = {
     "type",
@@ -99,7 +99,7 @@ class JobFilter(forms.Form):
     order = forms.ChoiceField(
         required=False, label=_("Order"), choices=[("", _("newest first")), ("oldest", _("oldest first"))]
     )
-    cursor = forms.IntegerField(required=False, min_value=0, max_value=BIGGEST_ID, widget=forms.HiddenInput)
+    cursor = forms.IntegerField(required=False, min_value=0, max_value=LARGEST, widget=forms.HiddenInput)
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data, auto_id="filter-%s", use_required_attribute=False)
