@@ -12,9 +12,9 @@ from django_q.conf import Conf
 
 import jobs
 from jobs.conf import conf
-from jobs.core import sql
 from jobs.core.job import JobLog
 from jobs.core.job_types import all_types
+from jobs.core.sql import engines
 
 BACKEND = "jobs.tasks.Backend"
 SQLITE_OPTIONS = '{"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL;"}'
@@ -51,13 +51,13 @@ def _database() -> Iterator[CheckMessage]:
             "transaction of the request that enqueues it.",
             id="jobs.E012",
         )
-    elif default.vendor not in sql.CLOCK:
+    elif not engines.is_supported(default):
         yield Error(
             f"The database {default.settings_dict['ENGINE']} has not what the queue needs.",
             hint='Set DATABASES["default"]["ENGINE"] = "django.db.backends.postgresql"; SQLite serves development.',
             id="jobs.E012",
         )
-    elif default.vendor == "sqlite" and default.settings_dict["OPTIONS"].get("transaction_mode") != "IMMEDIATE":
+    elif engines.locks_late(default):
         yield Warning(
             'Transactions of this SQLite fail with "database is locked" while a worker writes.',
             hint=f'Set DATABASES["default"]["OPTIONS"] = {SQLITE_OPTIONS}',

@@ -14,6 +14,8 @@ from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.signals import post_migrate, pre_migrate
 
+from jobs.core.sql import engines
+
 # Migrations that 0.9.0 merged into each app's 0001_initial. Later versions have none of these names.
 MERGED_MIGRATIONS = {("jobs", "0002_message_index"), ("accounts", "0002_devices_sessions_disputes")}
 
@@ -59,7 +61,7 @@ def refuse_old_database(using: str, **_: Any) -> None:
     connection = connections[using]
     if MERGED_MIGRATIONS & set(MigrationRecorder(connection).applied_migrations()):
         name = connection.settings_dict["NAME"]
-        cure = f"Delete {name}" if connection.vendor == "sqlite" else "Create a new database, name it in DATABASE_URL"
+        cure = f"Delete {name}" if engines.is_file(connection) else "Create a new database, name it in DATABASE_URL"
         raise CommandError(
             f"The database {name} was made by a version before 0.9.0 and cannot be upgraded. "
             f"{cure}, and run the command again."

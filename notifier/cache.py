@@ -16,19 +16,20 @@ from typing import Any
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.db import DatabaseCache
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from jobs.brokers.redis_client import TIMEOUTS, QuickRedis
-from jobs.core import sql
+from jobs.core.sql.variants import Statement
 from notifier.web import waits
 
 SWEEP_ONE_IN = 1_000  # new entries, for each look for old ones
 WAIT_SECONDS = 0.25  # of a web request, for one statement of the cache
 ADD = """
-UPDATE {table} SET value = (value::bigint + %s)::text WHERE cache_key = %s AND expires >= %s AND value ~ '^-?[0-9]+$'
-RETURNING value::bigint
+UPDATE {{table}} SET value = CAST(CAST(value AS bigint) + %s AS text)
+WHERE cache_key = %s AND expires >= %s AND value {matches} '^-?[0-9]+$' RETURNING CAST(value AS bigint)
 """
+ADDING = Statement(postgresql=ADD.format(matches="~"), sqlite=ADD.format(matches="REGEXP"))
 INCREMENT = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return false end
 return redis.call('INCRBY', KEYS[1], ARGV[1])
@@ -62,26 +63,12 @@ class CountingDatabaseCache(DatabaseCache):
     def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """Add `delta` and return the sum; the expiry stays. Raise ValueError when there is no live entry."""
         name = self.make_and_validate_key(key, version=version)
-        total = (self._add_postgresql if sql.is_postgresql() else self._add_portably)(name, delta)
-        if total is None:
-            raise ValueError(f"Key '{key}' not found")
-        return total
-
-    def _add_postgresql(self, name: str, delta: int) -> int | None:
-        """Add to a live entry that is a whole number, in one round trip; return the sum, None without one."""
         with waits.limited_to(WAIT_SECONDS), connection.cursor() as cursor:
-            cursor.execute(ADD.format(table=self._table), [delta, name, self._stored(timezone.now())])
-            row = cursor.fetchone()
-        return row[0] if row else None
-
-    def _add_portably(self, name: str, delta: int) -> int | None:
-        """Do what `_add_postgresql` does. SQLite has one writer (IMMEDIATE)."""
-        with transaction.atomic():
-            count = self._read(name)
-            if not isinstance(count, int):
-                return None
-            self._run("UPDATE {table} SET value = %s WHERE cache_key = %s", [json.dumps(count + delta), name])
-        return count + delta
+            cursor.execute(ADDING.text.format(table=self._table), [delta, name, self._stored(timezone.now())])
+            rows = cursor.fetchall()  # SQLite commits an UPDATE when all its rows are read
+        if not rows:
+            raise ValueError(f"Key '{key}' not found")
+        return int(rows[0][0])
 
     def _read(self, name: str) -> Any:
         """Return the value of a live entry, else None."""

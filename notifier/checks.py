@@ -9,6 +9,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections, router
 
 from accounts.previews import faults
+from jobs.core.sql import engines
 from notifier.environment import unsupported
 from notifier.ops import static_files
 
@@ -52,7 +53,8 @@ def check_encoding(databases: Sequence[str] | None, **_: Any) -> list[CheckMessa
 
     In a database in SQL_ASCII, the default of a server without a locale, every name that is not ASCII is refused.
     """
-    wrong = {alias: encoding for alias in databases or [] if (encoding := server_encoding(alias)) != "UTF8"}
+    found = {alias: engines.encoding(connections[alias]) for alias in databases or []}
+    wrong = {alias: encoding for alias, encoding in found.items() if encoding != "UTF8"}
     return [
         Error(
             f"The encoding of the database {alias!r} is {encoding}: it must be UTF8.",
@@ -61,17 +63,6 @@ def check_encoding(databases: Sequence[str] | None, **_: Any) -> list[CheckMessa
         )
         for alias, encoding in wrong.items()
     ]
-
-
-def server_encoding(alias: str) -> str:
-    """Return the encoding of a database; SQLite always stores UTF-8."""
-    connection = connections[alias]
-    if connection.vendor != "postgresql":
-        return "UTF8"
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW server_encoding")
-        (encoding,) = cursor.fetchone()
-    return str(encoding)
 
 
 @register(Tags.compatibility)

@@ -16,46 +16,48 @@ from accounts.sign_in.event import SignIn
 from accounts.sign_in.known_devices import Device
 from accounts.sign_in.risk import Past
 from jobs.core import sql
+from jobs.core.sql.variants import Statement, array
 
 LOOKED_AT = 200  # the newest sign-ins of a user, in which networks and countries are looked up
 MAX_ADDRESSES = 20  # of an account that get an alert
-DAY = 24 * 3600
 LOCK_TIMEOUT_MS = 250  # the longest wait of a sign-in for a lock on our tables
 
-ASK_POSTGRESQL = """
+# Of the values, `user` is NULL for another site's user, and `site` for one of this site.
+ASK = Statement(
+    postgresql="""
     SELECT * FROM sign_in_history(%(user)s, %(site)s, %(user_key)s, %(browser)s, %(system)s, %(country)s, %(email)s,
         %(secrets)s::text[], %(networks)s::text[], %(days)s, %(looked_at)s, %(addresses)s)
-"""
-ASK_SQLITE = """
-    WITH recent AS (
-        SELECT at, network, country FROM accounts_signin
-        WHERE {owner} AND disputed_at IS NULL AND closed_since IS NULL AND at > {since}
-        ORDER BY at DESC LIMIT {looked_at}
+""",
+    sqlite="""
+    WITH mine AS (
+        SELECT at, network, country, notice, disputed_at, closed_since FROM accounts_signin WHERE {owner}
+    ), recent AS (
+        SELECT at, network, country FROM mine WHERE disputed_at IS NULL AND closed_since IS NULL
+        AND at > STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', '-' || %(days)s || ' days')
+        ORDER BY at DESC LIMIT %(looked_at)s
     ), elsewhere AS (
         SELECT at, country FROM recent WHERE country NOT IN ('', %(country)s) ORDER BY at DESC LIMIT 1
     )
-    SELECT {now},
-           (SELECT count(*) FROM accounts_signin WHERE {owner} AND notice = 'limited' AND at > coalesce(
-               (SELECT max(at) FROM accounts_signin WHERE {owner} AND notice IN ('queued', 'pending')),
-               '2000-01-01')),
-           EXISTS (SELECT 1 FROM accounts_signin WHERE {owner}),
+    SELECT STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW'),
+           (SELECT count(*) FROM mine WHERE notice = 'limited' AND at > coalesce(
+               (SELECT max(at) FROM mine WHERE notice IN ('queued', 'pending')), '2000-01-01')),
+           EXISTS (SELECT 1 FROM mine),
            (SELECT max(at) FROM recent),
            EXISTS (SELECT 1 FROM recent WHERE country <> ''),
            EXISTS (SELECT 1 FROM recent WHERE country = %(country)s AND country <> ''),
-           EXISTS (SELECT 1 FROM recent WHERE network IN ({networks}) AND network <> ''),
+           EXISTS (SELECT 1 FROM recent, json_each(%(networks)s) AS one WHERE network = one.value AND network <> ''),
            EXISTS (SELECT 1 FROM accounts_device WHERE {owner} AND browser = %(browser)s
                    AND system = %(system)s AND browser || system <> ''),
            (SELECT country FROM elsewhere), (SELECT at FROM elsewhere),
            device.id, device.first_at, device.first_of_account, address.email, address.verified
     FROM (SELECT 1 AS one) AS row_of_its_own
-    LEFT JOIN (SELECT * FROM accounts_device WHERE {owner} AND secret IN ({secrets}) AND secret <> '' LIMIT 1)
-        AS device ON true
+    LEFT JOIN (SELECT * FROM accounts_device WHERE {owner} AND secret <> ''
+               AND secret IN (SELECT value FROM json_each(%(secrets)s)) LIMIT 1) AS device ON true
     LEFT JOIN account_emailaddress AS address
         ON address.user_id = %(user)s AND (address.verified OR lower(address.email) = lower(%(email)s))
-    ORDER BY address.id LIMIT {addresses}
-"""
-OF_THIS_SITE = "user_id = %(user)s"
-OF_ANOTHER_SITE = "site_id = %(site)s AND user_key = %(user_key)s"
+    ORDER BY address.id LIMIT %(addresses)s
+""".replace("{owner}", "(user_id = %(user)s OR (site_id = %(site)s AND user_key = %(user_key)s))"),
+)
 
 
 @dataclass(frozen=True)
@@ -104,38 +106,18 @@ def load_history(sign_in: SignIn, secrets: list[str], networks: list[str]) -> Si
         "days": settings.RETENTION_DAYS_SIGN_INS,
         "looked_at": LOOKED_AT,
         "addresses": MAX_ADDRESSES,
+        "secrets": array(secrets),
+        "networks": array(networks),
     }
-    statement = ASK_POSTGRESQL if sql.is_postgresql() else _statement_sqlite(sign_in, len(secrets), len(networks))
-    values |= _lists(secrets, networks)
     if sign_in.site_id is None:
-        lock_timeout, rows = sql.fetch_with_short_waits(statement, values, LOCK_TIMEOUT_MS)
+        lock_timeout, rows = sql.fetch_with_short_waits(ASK.text, values, LOCK_TIMEOUT_MS)
     else:
-        lock_timeout, rows = "", sql.fetch_all(statement, values)
+        lock_timeout, rows = "", sql.fetch_all(ASK.text, values)
     now, limited, *judged = rows[0][:10]
     device = _device(sign_in, *rows[0][10:13])
     addresses = {email: bool(verified) for *_, email, verified in rows if email}
     past = _past(judged, device, sign_in.user.last_login if sign_in.user else None)
     return SignInHistory(_time(now) or datetime.now(UTC), past, device, limited, addresses, lock_timeout)
-
-
-def _lists(secrets: list[str], networks: list[str]) -> dict[str, Any]:
-    """Return the values of lists; SQLite has one for each member."""
-    if sql.is_postgresql():
-        return {"secrets": secrets, "networks": networks}
-    named = {"secret": secrets, "network": networks}
-    return {f"{name}_{number}": one for name, members in named.items() for number, one in enumerate(members)}
-
-
-def _statement_sqlite(sign_in: SignIn, secrets: int, networks: int) -> str:
-    return ASK_SQLITE.format(
-        owner=OF_THIS_SITE if sign_in.site_id is None else OF_ANOTHER_SITE,
-        since=sql.ago(settings.RETENTION_DAYS_SIGN_INS * DAY),
-        now=sql.clock(),
-        looked_at=LOOKED_AT,
-        addresses=MAX_ADDRESSES,
-        secrets=", ".join(f"%(secret_{number})s" for number in range(secrets)),
-        networks=", ".join(f"%(network_{number})s" for number in range(networks)),
-    )
 
 
 def _past(judged: list[Any], device: Device | None, last_login: datetime | None) -> Past:

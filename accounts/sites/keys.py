@@ -25,8 +25,9 @@ from django.utils.translation import gettext_lazy as _
 from accounts.sites.site import Site
 from accounts.sites.validators import check_slug
 from accounts.user import User
-from jobs.core import audit, sql
+from jobs.core import audit
 from jobs.core.job import THIS_SITE
+from jobs.core.sql import variants
 
 KEY_TOKEN = re.compile(r"nk_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 NO_DIGEST = "0" * 64  # compared with when the key is unknown: the same work for every refusal
@@ -86,7 +87,7 @@ def check_scopes(value: Any) -> None:
         raise ValidationError(_("Choose at least one scope."), code="scopes")
 
 
-FIND_POSTGRESQL = "SELECT api_keys_with_site(%s)"  # a function of accounts/migrations, planned once for each session
+FIND = "api_keys_with_site(%s)"  # a function of accounts/migrations, planned once for each session
 KEPT = 1_000  # keys, in the memory of a process
 
 
@@ -126,10 +127,10 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
 
     def _with_prefix(self, prefix: str) -> "ApiKey | None":
         """Return the key with its site."""
-        if not sql.is_postgresql():
-            return self.select_related("site").filter(prefix=prefix).first()
-        [rows] = sql.fetch_one(FIND_POSTGRESQL, [prefix])
-        return _make(rows) if rows else None
+        found: ApiKey | None = variants.call(
+            FIND, [prefix], _make, otherwise=lambda: self.select_related("site").filter(prefix=prefix).first()
+        )
+        return found
 
     def make(
         self,

@@ -5,18 +5,16 @@ complained          no routine notice of a sign-in is sent. An alert, a password
                     dispute are sent: the mailbox works, and the user needs them
 """
 
-import uuid
-
 from django.utils.translation import gettext_lazy as _
 
 from accounts.mail.content import is_alert
 from accounts.suppression.entries import SuppressedAddress, SuppressionReason, hashes_of
 from accounts.suppression.opt_out import find_opted_out
-from jobs.core import sql
 from jobs.core.errors import ErrorClass, Failure
 from jobs.core.job import JobLog
+from jobs.core.sql.variants import may_have
 
-ANY_ENTRY = "SELECT EXISTS (SELECT 1 FROM accounts_suppressedaddress WHERE digest = ANY(%s))"
+DIGEST = SuppressedAddress._meta.get_field("digest")
 ADVICE = (
     _("Emails to this address bounced or were marked as spam, so none are sent to it."),
     _("Discard the job. Or reactivate the address under Suppressed addresses, then replay the job."),
@@ -47,22 +45,12 @@ def check_account_mails(jobs: list[JobLog]) -> dict[int, Failure]:
 def _suppressed(jobs: list[JobLog], spared: tuple[str, ...]) -> dict[int, Failure]:
     wanted = {job.pk: hashes_of(job.payload.get("email")) for job in jobs}
     digests = [digest for hashes in wanted.values() for digest in hashes]
-    if not digests or not _any_entry(digests):
+    if not digests or not may_have(DIGEST, digests):
         return {}
     entries = SuppressedAddress.objects.filter(digest__in=set(digests)).active().exclude(why__in=spared)
     active = {entry.digest: entry for entry in entries.order_by("until")}
     found = {pk: next((active[one] for one in hashes if one in active), None) for pk, hashes in wanted.items()}
     return {pk: _failure(entry) for pk, entry in found.items() if entry}
-
-
-def _any_entry(digests: list[uuid.UUID]) -> bool:
-    """Return whether any of these has an entry.
-
-    It is asked for every email and rarely true, so it is one cheap query.
-    """
-    if not sql.is_postgresql():
-        return True
-    return bool(sql.fetch_one(ANY_ENTRY, [digests])[0])
 
 
 def _failure(entry: SuppressedAddress) -> Failure:

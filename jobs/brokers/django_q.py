@@ -3,7 +3,7 @@
 tests/unit/test_django_q_is_as_we_rely_on.py fails when a new django-q2 changes one of these:
 
 1. `Conf`: a class whose attributes come from the setting Q_CLUSTER, and are read when the cluster starts.
-2. `OrmQ`: the table of messages, `django_q_ormq` (id, key, payload, lock). Statements that name it are here only.
+2. `OrmQ`: the table of messages, `django_q_ormq` (id, key, payload, lock). It is named here only, for `MessageTable`.
 3. `SignedPackage` and `async_task`: the payload of a message, a signed dict with `func` and `args`. Its `loads` is
    replaced by one that accepts SECRET_KEY_FALLBACKS.
 4. The pusher: calls `broker.dequeue()` again and again, and adds each message's receipt to its task as `ack_id`.
@@ -40,6 +40,7 @@ from django_q.worker import worker
 from jobs.brokers.task_queue import Reader, TaskQueue
 from jobs.core.pauses import URGENT_LANES
 from jobs.core.scoreboard import process_context
+from jobs.core.sql.message_table import MessageTable
 
 Receipt = int | str | None  # of a message, by which it is deleted; Redis gives none
 Message = OrmQ
@@ -51,39 +52,7 @@ UNGUARDED = -1.0  # a worker's `timer`: idle, as the sentinel reads it
 SENTINEL_SLACK = 3  # seconds after a worker's alarm when the sentinel kills it, as in django-q2
 OTHER_PROCESSES = 4  # of a cluster, in addition to its workers: main, sentinel, pusher, monitor
 
-INSERT_MESSAGE = """
-INSERT INTO django_q_ormq (key, payload, lock) VALUES (%s, %s, statement_timestamp() + %s * interval '1 second')
-"""
-INSERT_FIRST_MESSAGE = """
-INSERT INTO django_q_ormq (key, payload, lock) SELECT %s, 'job:' || written, statement_timestamp() FROM first
-WHERE written IS NOT NULL
-"""
-# Each queue that has messages, by its key: how many are visible, up to a limit; since when; and the seconds until the
-# first one is. It jumps from one key to the next in the index (key, lock), however many messages are between them; the
-# order makes PostgreSQL use this index for the count too, where it might read the table up to the first rare message.
-LOOK_AT_QUEUES = """
-WITH RECURSIVE queues (key) AS (
-    (SELECT key FROM django_q_ormq ORDER BY key LIMIT 1)
-    UNION ALL
-    SELECT (SELECT key FROM django_q_ormq WHERE key > queues.key ORDER BY key LIMIT 1) FROM queues
-    WHERE queues.key IS NOT NULL)
-SELECT queues.key, (SELECT count(*) FROM (SELECT FROM django_q_ormq WHERE key = queues.key
-    AND lock <= statement_timestamp() ORDER BY lock LIMIT %s) AS visible), first.lock,
-    EXTRACT(EPOCH FROM first.lock - statement_timestamp())::float8
-FROM queues CROSS JOIN LATERAL (
-    SELECT lock FROM django_q_ormq WHERE key = queues.key ORDER BY lock LIMIT 1) AS first
-"""
-# Not waited for until it is on the disk: should the server crash, the messages are visible again, and harmless.
-FETCH_MESSAGES = """
-SET LOCAL synchronous_commit TO off;
-WITH chosen AS MATERIALIZED (
-    SELECT message.id FROM unnest(%s::text[], %s::int[]) AS queue (key, most) CROSS JOIN LATERAL (
-        SELECT id FROM django_q_ormq WHERE key = queue.key AND lock <= statement_timestamp()
-        ORDER BY lock LIMIT queue.most FOR UPDATE SKIP LOCKED) AS message)
-UPDATE django_q_ormq SET lock = statement_timestamp() + %s * interval '1 second'
-WHERE id = ANY(ARRAY(SELECT id FROM chosen)) RETURNING id, key, payload
-"""
-DELETE_MESSAGES = "DELETE FROM django_q_ormq WHERE id = ANY(%s)"
+MESSAGES = MessageTable(OrmQ)
 
 
 def run_cluster() -> None:

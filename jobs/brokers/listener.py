@@ -40,7 +40,7 @@ class Listener:
     def listen(self) -> None:
         """Make sure that this process's connection is usable and, if NOTIFY arrives on it, listens."""
         close_old_connections()
-        if not sql.is_postgresql():
+        if not channels.exist():
             return
         connection.ensure_connection()
         if self._connection is connection.connection:

@@ -55,7 +55,7 @@ def first_message(job: JobLog) -> sql.Other:
 
     The message is a plain text: what only our database could have written needs no signature.
     """
-    return django_q.INSERT_FIRST_MESSAGE, [QueueId(job.lane, job.source).key(django_q.queue_name())]
+    return django_q.MESSAGES.inserting_first(QueueId(job.lane, job.source).key(django_q.queue_name()))
 
 
 def send(message: Message, delay: float = 0.0) -> None:

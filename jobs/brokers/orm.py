@@ -11,7 +11,6 @@ from functools import cached_property
 
 import structlog
 from django.db import DatabaseError, InterfaceError, connection, models
-from django.db.models.functions import Now
 from django_q.brokers.orm import ORM
 
 from jobs.brokers import django_q, listener
@@ -20,11 +19,10 @@ from jobs.brokers.grouping import Fetched, Task, make_tasks, read_more, read_pay
 from jobs.brokers.lanes import QueueId, Turns
 from jobs.brokers.messages import CHANNEL
 from jobs.brokers.room import ALL_LANES, ROOM_SECONDS, URGENT_SECONDS, Room
-from jobs.core import sql
 from jobs.core.job import THIS_SITE
 from jobs.core.pauses import Lane
 from jobs.core.scoreboard import process_context
-from jobs.core.sql import from_now
+from jobs.core.sql import together
 
 log = structlog.get_logger("jobs.brokers.orm")
 
@@ -60,18 +58,11 @@ class OrmBroker(ORM):
         """Store messages that become visible after `delay` seconds."""
         key = QueueId(self.lane, self.source).key(self.list_key)
         for task in tasks:
-            if sql.is_postgresql():
-                sql.execute(django_q.INSERT_MESSAGE, [key, task, self.delay])
-            else:
-                self.get_connection().create(key=key, payload=task, lock=from_now(self.delay))
+            django_q.MESSAGES.insert(key, task, self.delay)
 
     def acknowledge(self, task_id: list[Receipt]) -> None:
         """Delete messages by their ids."""
-        if sql.is_postgresql():
-            with connection.cursor() as cursor:
-                cursor.execute(django_q.DELETE_MESSAGES, [task_id])
-        else:
-            self.get_connection().filter(pk__in=task_id).delete()
+        django_q.MESSAGES.delete(task_id)
 
     def dequeue(self) -> list[tuple[list[Receipt], str]]:
         """Return tasks made of visible messages, the most urgent first; hide these from other clusters.
@@ -129,8 +120,8 @@ class OrmBroker(ORM):
     def _fetch(self, lanes: frozenset[str] = ALL_LANES) -> list[Task]:
         """Return tasks for the workers, and note when to look again."""
         read, self._looked_at = self._read(lanes), lanes
-        together = sql.is_postgresql()
-        tasks = make_tasks(read_more(read, lambda: self._read(lanes)) if together else read, together=together)
+        many = together.is_possible()
+        tasks = make_tasks(read_more(read, lambda: self._read(lanes)) if many else read, together=many)
         if tasks:
             self._look_at = 0.0
         return tasks
@@ -145,7 +136,7 @@ class OrmBroker(ORM):
             return []
         asked = {queue.key(self.list_key): most for queue, most in allotted.items()}
         lane_of = {queue.key(self.list_key): queue.lane for queue in allotted}
-        rows = self._fetch_postgresql(asked) if sql.is_postgresql() else self._fetch_portably(asked)
+        rows = django_q.MESSAGES.fetch(asked, django_q.visibility_timeout())
         ours, unreadable = read_payloads([(message, payload, lane_of[key]) for message, key, payload in rows])
         if unreadable:
             self.acknowledge(unreadable)
@@ -161,28 +152,5 @@ class OrmBroker(ORM):
 
     def _look(self, most: int) -> dict[QueueId, tuple[int, datetime, float]]:
         """Return of each queue how many messages are visible, up to `most`, since when, and the seconds until then."""
-        if sql.is_postgresql():
-            rows = sql.fetch_all(django_q.LOOK_AT_QUEUES, [most])
-        else:
-            queues = self.get_connection().values("key").order_by("key").annotate(oldest=models.Min("lock"))
-            visible = models.Count("pk", filter=models.Q(lock__lte=Now()))
-            found = queues.annotate(visible=visible, left=models.Min("lock") - Now())
-            rows = [(row["key"], row["visible"], row["oldest"], row["left"].total_seconds()) for row in found]
-        found = [(QueueId.parse(key, self.list_key), tuple(look)) for key, *look in rows]
+        found = [(QueueId.parse(key, self.list_key), tuple(look)) for key, *look in django_q.MESSAGES.look(most)]
         return {queue: look for queue, look in found if queue}
-
-    def _fetch_postgresql(self, asked: dict[str, int]) -> list[tuple[int, str, str]]:
-        with connection.cursor() as cursor:
-            values = (list(asked), list(asked.values()), django_q.visibility_timeout())
-            cursor.execute(django_q.FETCH_MESSAGES, values)
-            cursor.nextset()
-            return sorted(cursor.fetchall())  # RETURNING keeps no order
-
-    def _fetch_portably(self, asked: dict[str, int]) -> list[tuple[int, str, str]]:
-        visible = self.get_connection().filter(lock__lte=Now()).order_by("lock")
-        return [
-            (row.pk, row.key, row.payload)
-            for key, most in asked.items()
-            for row in visible.filter(key=key)[:most]
-            if visible.filter(pk=row.pk).update(lock=from_now(django_q.visibility_timeout()))
-        ]

@@ -88,7 +88,7 @@ class JobQuerySet(JobReads["JobLog"]):
 
     def claim_many(self, attempts: list[tuple[int, int]], worker: str) -> list["JobLog"]:
         """Claim jobs for `attempts`, (key, number of the attempt) pairs; return those that were claimed."""
-        if not sql.is_postgresql() or any(attempt != 1 for _, attempt in attempts):
+        if not together.is_possible() or any(attempt != 1 for _, attempt in attempts):
             return [job for pk, attempt in attempts if (job := self.claim(pk, attempt, worker))]
         return sorted(self.raw(*self._claiming([pk for pk, _ in attempts], worker)), key=lambda job: job.pk)
 
@@ -137,7 +137,7 @@ class JobQuerySet(JobReads["JobLog"]):
 
     def _complete(self, pks: list[int], attempt: int, others: tuple[sql.Other, ...]) -> dict[int, datetime | None]:
         """Return the keys of the completed jobs, and when. others: PostgreSQL executes them in the same statement."""
-        if sql.is_postgresql():
+        if together.is_possible():
             return dict(sql.fetch_all(*together.combine(statements.COMPLETE, [pks, attempt], others)))
         mine = self.filter(pk__in=pks, attempt_count=attempt, status=Status.PROCESSING)
         won = dict.fromkeys(mine.select_for_update().values_list("pk", flat=True))

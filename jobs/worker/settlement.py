@@ -14,7 +14,7 @@ from jobs.brokers.django_q import Receipt, make_broker
 from jobs.core import counters, job_types, pauses, retry_policy, sql
 from jobs.core.errors import Failure
 from jobs.core.job import JobLog, Status
-from jobs.core.sql import short
+from jobs.core.sql import short, together
 from jobs.stats import job_counts
 from jobs.worker.thread_pool import Outcome
 
@@ -92,8 +92,8 @@ def _is_completed_alone(outcomes: list[Outcome]) -> bool:
     if len(outcomes) != 1 or outcomes[0].failure or outcomes[0].job.returned is not None:
         return False
     kind = job_types.get_or_none(outcomes[0].job.job_type)
-    together = sql.is_postgresql() and messages.in_our_database()
-    return together and kind is not None and kind.execution.settles_alone
+    alone = together.is_possible() and messages.in_our_database()
+    return alone and kind is not None and kind.execution.settles_alone
 
 
 def _complete_alone(
@@ -102,7 +102,7 @@ def _complete_alone(
     """Settle a completed job in one round trip, which is its transaction, and claim the following one in it."""
     job = outcome.job
     counted = job_counts.count_settlement(job, None, outcome.seconds, Status.COMPLETED)
-    dropped = (django_q.DELETE_MESSAGES, [[receipt for receipt in receipts if receipt is not None]])
+    dropped = django_q.MESSAGES.deleting([receipt for receipt in receipts if receipt is not None])
     others = (*counters.adding(drained, counted), dropped)
     if following and following.attempt == 1 and short.is_possible():
         won, following.claimed = JobLog.objects.complete_and_claim(job, others, following.pk, following.worker)

@@ -1,8 +1,7 @@
 """Realistic jobs by the million, to see the operators' pages as they are after years. They are loaded, not enqueued."""
 
-import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -11,10 +10,10 @@ from typing import Any, cast
 from django.conf import settings
 from django.db import connection, models
 
-from jobs.core import sql
 from jobs.core.attempts import JobAttempt
 from jobs.core.job import THIS_SITE, JobLog, Reason, Status
 from jobs.core.job_types import all_types
+from jobs.core.sql import loading
 
 USERS = 200_000
 CHUNK_ROWS = 20_000
@@ -196,29 +195,11 @@ def _attempt(job: JobLog, number: int, cause: tuple[Any, ...]) -> JobAttempt:
 
 
 def load(seeded: Iterator[Seeded], jobs_into: str = "job_logs", attempts_into: str = "job_attempts") -> None:
-    """Write jobs and attempts: with COPY into the named tables on PostgreSQL, else with bulk_create."""
+    """Write jobs and attempts, on PostgreSQL into the named tables."""
     while chunk := list(islice(seeded, CHUNK_ROWS)):
         attempts = [attempt for each in chunk for attempt in each.attempts]
-        if sql.is_postgresql():
-            _copy([each.job for each in chunk], jobs_into)
-            _copy(attempts, attempts_into)
-        else:
-            JobLog.objects.bulk_create([each.job for each in chunk])
-            JobAttempt.objects.bulk_create(attempts)
-
-
-def _copy(rows: Sequence[models.Model], table: str) -> None:
-    if not rows:
-        return
-    names = [field.attname for field in rows[0]._meta.concrete_fields]
-    names = [name for name in names if name != "id" or rows[0].pk is not None]  # attempts get theirs from the sequence
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({', '.join(names)}) FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row([_plain(row.__dict__[name]) for name in names])
-
-
-def _plain(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+        loading.load([each.job for each in chunk], jobs_into)
+        loading.load(attempts, attempts_into)
 
 
 def multiply(seeded: Iterator[Seeded], *, days: int, share: int) -> None:
@@ -255,15 +236,3 @@ def _shifted(field: models.Field) -> str:
     if field.primary_key or isinstance(field, models.ForeignKey):
         return f"{column} - %(keys)s"
     return f"{column} - %(days)s" if isinstance(field, models.DateTimeField) else column
-
-
-def reserve_keys(count: int) -> int:
-    """Reserve `count` keys of jobs and return the first."""
-    if not sql.is_postgresql():
-        return (JobLog.objects.aggregate(last=models.Max("pk"))["last"] or 0) + 1
-    sequence = "pg_get_serial_sequence('job_logs', 'id')"
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT nextval({sequence})")
-        first: int = cursor.fetchone()[0]
-        cursor.execute(f"SELECT setval({sequence}, %s)", [first + count])
-    return first

@@ -83,7 +83,7 @@ def test_a_fetch_reads_an_index_however_many_messages_wait(handled):
     with connection.cursor() as cursor:
         cursor.execute(f"INSERT INTO django_q_ormq (key, payload, lock) {rows}")
         cursor.execute("ANALYZE django_q_ormq")
-        cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + django_q.LOOK_AT_QUEUES, [100])
+        cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + django_q.MESSAGES.look_at, [100])
         plan = cursor.fetchone()[0]
     read = [node for node in nodes(plan[0]["Plan"]) if node.get("Relation Name") == "django_q_ormq"]
     assert read, plan

@@ -83,7 +83,7 @@ def test_a_refused_enqueue_leaves_no_transaction_open():
 
 
 def test_an_enqueue_that_fails_is_rolled_back_and_the_connection_stays_usable(monkeypatch):
-    monkeypatch.setattr(django_q, "INSERT_FIRST_MESSAGE", "INSERT INTO no_such_table SELECT %s FROM first")
+    monkeypatch.setattr(django_q.MESSAGES, "insert_first", "INSERT INTO no_such_table SELECT %s FROM first")
     with pytest.raises(ProgrammingError, match="no_such_table"):
         sample_tasks.echo.enqueue()
     assert not sql.in_transaction(connection)

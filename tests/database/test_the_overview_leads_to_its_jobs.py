@@ -85,7 +85,7 @@ def test_a_job_of_each_status_and_reason_has_exactly_one_outcome(now):
     counts = [JobLog.objects.filter(condition).count() for condition in latest.CONDITIONS.values()]
     assert sum(counts) == len(pairs)
     assert list(latest.CONDITIONS) == list(latest.OUTCOMES)
-    found = {outcome: 0 for outcome in latest.OUTCOMES}
+    found = dict.fromkeys(latest.OUTCOMES, 0)
     for group in latest.load("1h", now).groups:
         found[group.outcome] += group.count
     assert list(found.values()) == counts

@@ -1,7 +1,7 @@
-"""Statements of the queue that differ by database.
+"""What differs by database: other modules call a function of this package, and do not ask which database is in use.
 
 PostgreSQL is the database of production. SQLite serves a first look and the quick tests; it has one writer, so its
-statements need no locks. Statements on django-q2's table of messages are with its internals: jobs/brokers/django_q.py.
+statements need no locks.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

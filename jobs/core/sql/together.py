@@ -10,6 +10,11 @@ from jobs.core import sql
 Rows = list[tuple[Any, ...]]
 
 
+def is_possible() -> bool:
+    """Return whether one statement can change several tables and jobs: on PostgreSQL, which has WITH for that."""
+    return sql.is_postgresql()
+
+
 def combine(statement: str, values: Sequence[Any], others: Sequence[sql.Other]) -> sql.Other:
     """Return one statement that executes a statement, whose rows it returns, and others that change other tables.
 

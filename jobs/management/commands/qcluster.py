@@ -24,6 +24,7 @@ from jobs.cluster.sign_of_life import SignOfLife
 from jobs.cluster.supervisor import Supervisor
 from jobs.conf import conf
 from jobs.core import job_types
+from jobs.core.sql import engines
 
 KEEP_SECONDS, SQLITE_WAIT_SECONDS = 60, 20
 GARBAGE = 20_000  # new objects between two collections: an email leaves hundreds, and none in a cycle
@@ -112,9 +113,7 @@ def keep_connections() -> None:
     default = connections["default"]
     if default.settings_dict["CONN_MAX_AGE"] == 0:
         default.settings_dict |= {"CONN_MAX_AGE": KEEP_SECONDS, "CONN_HEALTH_CHECKS": True}
-    if default.vendor == "sqlite":
-        options = {"transaction_mode": "IMMEDIATE", "timeout": SQLITE_WAIT_SECONDS}
-        default.settings_dict["OPTIONS"] = {**options, **default.settings_dict["OPTIONS"]}
+    engines.lock_early(default, SQLITE_WAIT_SECONDS)
 
 
 def initial_environment() -> dict[bytes, bytes]:

@@ -7,6 +7,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from jobs.core import sql
+from jobs.core.job import JobLog
+from jobs.core.sql import loading
 from jobs.stats import minutes
 from notifier.ops import seeding, seeding_people
 
@@ -30,9 +32,9 @@ class Command(BaseCommand):
         if not (settings.DEBUG or options["yes"]):
             raise CommandError("DEBUG is off: invented jobs would mix with real ones. Use --yes to load them anyway.")
         waiting = options["waiting"]
-        first, share = seeding.reserve_keys(count), max(1, count // days)
+        first, share = loading.reserve_keys(JobLog, count), max(1, count // days)
         self.stdout.write(f"loading {count:,} jobs")
-        if sql.is_postgresql():
+        if loading.can_repeat():
             made = seeding.jobs(share, first_key=first + count - share, days=1, now=now, waiting=waiting)
             seeding.multiply(made, days=days, share=share)
         else:

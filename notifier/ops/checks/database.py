@@ -10,7 +10,7 @@ from django.db import Error, connection
 from jobs.brokers import listener, messages
 from jobs.cluster import clusters
 from jobs.core import sql
-from jobs.core.sql import statements
+from jobs.core.sql import engines, statements
 from notifier.ops import health
 from notifier.ops.checks.findings import Finding, Findings, Verdict
 
@@ -39,7 +39,7 @@ def check_database() -> Findings:
         what, action = _explain(str(away))
         yield Finding("database", Verdict.FAULT, f"{what} ({type(away).__name__})", action)
         return
-    yield Finding("database", Verdict.OK, f"{connection.vendor} responds")
+    yield Finding("database", Verdict.OK, f"{engines.name()} responds")
 
 
 def _explain(error: str) -> tuple[str, str]:
@@ -52,7 +52,7 @@ def _explain(error: str) -> tuple[str, str]:
 
 def check_writes() -> Findings:
     """Check that the database can be written."""
-    if not sql.is_postgresql():
+    if not engines.is_server():
         return
     state = sql.server_state()
     if state.in_recovery:
@@ -67,7 +67,7 @@ def check_writes() -> Findings:
 
 def check_encoding() -> Findings:
     """Check that the database stores every character."""
-    if not sql.is_postgresql():
+    if not engines.is_server():
         return
     encoding = sql.server_state().encoding
     if encoding != "UTF8":
@@ -80,7 +80,7 @@ def check_encoding() -> Findings:
 
 def check_connections() -> Findings:
     """Compare the connections that PostgreSQL allows with those that the site and its clusters need."""
-    if not sql.is_postgresql():
+    if not engines.is_server():
         return
     allowed, used = sql.fetch_one(statements.COUNT_CONNECTIONS, [])
     alive = list(clusters.alive()) or [clusters.Cluster(workers=settings.Q_WORKERS)]
@@ -106,7 +106,7 @@ def check_migrations() -> Findings:
 
 def check_clock() -> Findings:
     """Compare this machine's clock with the database's."""
-    if not sql.is_postgresql():
+    if not engines.is_server():
         yield Finding("clock", Verdict.OK, "the database is a file on this machine")
         return
     skew = abs(health.clock_skew())
@@ -120,7 +120,7 @@ def check_clock() -> Findings:
 
 def check_notify() -> Findings:
     """Check how workers learn of new jobs. Uses a connection of its own, outside any transaction."""
-    if not sql.is_postgresql():
+    if not engines.is_server():
         return
     every = f"workers look for jobs every {listener.FALLBACK_POLL_SECONDS} s"
     if sql.is_pooled():

@@ -1,0 +1,51 @@
+"""Statements with a text for each database, and values and questions that the databases take in different forms."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from jobs.core import sql
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement in the words of each database. Both texts take the same values."""
+
+    postgresql: str
+    sqlite: str
+
+    @property
+    def text(self) -> str:
+        """The text for the database in use."""
+        text: str = getattr(self, connection.vendor)
+        return text
+
+
+def array(values: list[str]) -> list[str] | str:
+    """Return a list as a value: PostgreSQL takes it as an array, SQLite as JSON for its `json_each`."""
+    return values if sql.is_postgresql() else json.dumps(values)
+
+
+def call(function: str, values: Sequence[Any], make: Callable[[Any], Any], otherwise: Callable[[], Any]) -> Any | None:
+    """Return what `make` makes of the value of a function that a migration created in PostgreSQL; None for NULL.
+
+    On SQLite, which has no such function, returns `otherwise()`.
+    """
+    if not sql.is_postgresql():
+        return otherwise()
+    [value] = sql.fetch_one(f"SELECT {function}", values)
+    return make(value) if value else None
+
+
+def may_have(field: Any, values: Sequence[Any]) -> bool:
+    """Return whether a row may have one of these values in a field; True on SQLite, where looking saves nothing.
+
+    field: of a model. It costs less than a query of the ORM, for a question whose answer is rarely True.
+    """
+    if not sql.is_postgresql():
+        return True
+    found = f"SELECT EXISTS (SELECT 1 FROM {field.model._meta.db_table} WHERE {field.column} = ANY(%s))"  # noqa: S608
+    return bool(sql.fetch_one(found, [values])[0])
