@@ -16,7 +16,7 @@ from accounts.sign_in.event import SignIn
 from accounts.sign_in.known_devices import Device
 from accounts.sign_in.risk import Past
 from jobs.core import sql
-from jobs.core.sql.variants import Statement, array
+from jobs.core.sql.variants import Statement
 
 LOOKED_AT = 200  # the newest sign-ins of a user, in which networks and countries are looked up
 MAX_ADDRESSES = 20  # of an account that get an alert
@@ -106,13 +106,13 @@ def load_history(sign_in: SignIn, secrets: list[str], networks: list[str]) -> Si
         "days": settings.RETENTION_DAYS_SIGN_INS,
         "looked_at": LOOKED_AT,
         "addresses": MAX_ADDRESSES,
-        "secrets": array(secrets),
-        "networks": array(networks),
+        "secrets": secrets,
+        "networks": networks,
     }
     if sign_in.site_id is None:
-        lock_timeout, rows = sql.fetch_with_short_waits(ASK.text, values, LOCK_TIMEOUT_MS)
+        lock_timeout, rows = sql.fetch_with_short_waits(*ASK.bind(values), LOCK_TIMEOUT_MS)
     else:
-        lock_timeout, rows = "", sql.fetch_all(ASK.text, values)
+        lock_timeout, rows = "", sql.fetch_all(*ASK.bind(values))
     now, limited, *judged = rows[0][:10]
     device = _device(sign_in, *rows[0][10:13])
     addresses = {email: bool(verified) for *_, email, verified in rows if email}

@@ -20,7 +20,7 @@ def admit(
     """Write the admitted ones of `jobs`; return of each (equal job, status of a deleted job, wait), None when written.
 
     asked: the values that decide, for each job. message: on PostgreSQL, a statement that stores the message of the only
-    job; both are committed, and the listeners on `channel` are woken.
+    job; both are committed, and the listeners on `channel` are notified.
     """
     if sql.is_postgresql():
         return _admit(jobs, asked, message, channel)

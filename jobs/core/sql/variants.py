@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
-
 from jobs.core import sql
 
 
@@ -20,13 +18,13 @@ class Statement:
     @property
     def text(self) -> str:
         """The text for the database in use."""
-        text: str = getattr(self, connection.vendor)
-        return text
+        return self.postgresql if sql.is_postgresql() else self.sqlite
 
-
-def array(values: list[str]) -> list[str] | str:
-    """Return a list as a value: PostgreSQL takes it as an array, SQLite as JSON for its `json_each`."""
-    return values if sql.is_postgresql() else json.dumps(values)
+    def bind(self, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Return the text for the database in use, and the values: SQLite takes a list as JSON, for its `json_each`."""
+        if sql.is_postgresql():
+            return self.postgresql, values
+        return self.sqlite, {name: json.dumps(one) if isinstance(one, list) else one for name, one in values.items()}
 
 
 def call(function: str, values: Sequence[Any], make: Callable[[Any], Any], otherwise: Callable[[], Any]) -> Any | None:
