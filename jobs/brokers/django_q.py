@@ -54,10 +54,6 @@ OTHER_PROCESSES = 4  # of a cluster, in addition to its workers: main, sentinel,
 INSERT_MESSAGE = """
 INSERT INTO django_q_ormq (key, payload, lock) VALUES (%s, %s, statement_timestamp() + %s * interval '1 second')
 """
-INSERT_FIRST_MESSAGE = """
-INSERT INTO django_q_ormq (key, payload, lock) SELECT %s, 'job:' || written, statement_timestamp() FROM first
-WHERE written IS NOT NULL
-"""
 # Each queue that has messages, by its key: how many are visible, up to a limit; since when; and the seconds until the
 # first one is. It jumps from one key to the next in the index (key, lock), however many messages are between them; the
 # order makes PostgreSQL use this index for the count too, where it might read the table up to the first rare message.

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from jobs.brokers import messages
 from jobs.core import sql, used_ids
 from jobs.core.job import CLAIMABLE, JobLog, Status
-from jobs.core.sql import short, statements, together
+from jobs.core.sql import short, statements
 
 NO_LIMIT = 2**31
 
@@ -39,16 +39,17 @@ class Admission:
     retry_after: int | None  # seconds until the user may have one more in a sliding hour
 
 
-def admit(jobs: Sequence[JobLog], limits: Limits, *, sends: bool = False) -> list[Admission]:
+def admit(jobs: Sequence[JobLog], limits: Limits, *, sends: bool = False, commits: bool = False) -> list[Admission]:
     """Write each of `jobs` whose id is new, if its user and recipient are within their limits.
 
     A job without `run_at` is due now. Its times are the database's; only `created_at` is read back, from PostgreSQL. No
     other transaction enqueues for this user until this one ends.
-    sends: outside of a transaction, on PostgreSQL: also sends the first message of the only job, which is due now, and
-    commits. Raises IntegrityError when another transaction has just written a job of such an id.
+    sends: also stores the first message of each job that is written, on PostgreSQL.
+    commits: outside of a transaction, on PostgreSQL: also commits, and notifies the clusters.
+    Raises IntegrityError when another transaction has just written a job of such an id.
     """
     asked = [_values(job, limits) for job in jobs]
-    why = _admit(jobs, asked, sends) if sql.is_postgresql() else list(map(_admit_portably, jobs, asked))
+    why = _admit(jobs, asked, sends, commits) if sql.is_postgresql() else list(map(_admit_portably, jobs, asked))
     return [Admission(existing, used, None if wait is None else max(1, 1 + int(wait))) for existing, used, wait in why]
 
 
@@ -60,18 +61,15 @@ def _values(job: JobLog, limits: Limits) -> list[Any]:
     return [*asked, recipient or None, limits.per_address - 1]
 
 
-def _admit(jobs: Sequence[JobLog], asked: list[list[Any]], sends: bool) -> list[tuple[Any, ...]]:
+def _admit(jobs: Sequence[JobLog], asked: list[list[Any]], sends: bool, commits: bool) -> list[tuple[Any, ...]]:
     """Admit the jobs one after another in one statement: each counts those before it."""
     values: list[Any] = []
     for job, one in zip(jobs, asked, strict=True):
         values += [*one, json.dumps(job.payload), job.max_attempts, job.request_id, job.policy.lifetime]
         values += [_due(job), job.unique_key, job.policy.unique.period if job.policy.unique else None]
+        values.append(messages.queue_key(job) if sends else None)
     admitting: sql.Other = " UNION ALL ".join([statements.ADMIT] * len(jobs)), values
-    if sends:
-        admitting = together.combine(*admitting, [messages.first_message(jobs[0])])
-        rows = short.fetch_and_notify(*admitting, messages.CHANNEL)
-    else:
-        rows = sql.fetch_all(*admitting)
+    rows = short.fetch_and_notify(*admitting, messages.CHANNEL) if commits else sql.fetch_all(*admitting)
     for job, (written, at, *_) in zip(jobs, rows, strict=True):
         job.pk, job.created_at = written, at
         job._state.adding, job._state.db = written is None, connection.alias
