@@ -14,9 +14,9 @@ from structlog.contextvars import get_contextvars
 
 from jobs import tracing
 from jobs.brokers import messages
+from jobs.brokers.lanes import ORDER
 from jobs.core import job_types, sql, used_ids
 from jobs.core.job import JOB_ID, STORED_ID, THIS_SITE, JobLog
-from jobs.core.pauses import Lane
 from jobs.core.sql import short
 from jobs.queue import admission
 from jobs.queue.admission import Admission, Limits
@@ -105,8 +105,8 @@ def new_job(
         raise ValueError(f"job_id must match {allowed}")
     if not source:
         raise ValueError("source must name a site")
-    if lane and lane not in Lane.values:
-        raise ValueError(f"lane must be one of {', '.join(Lane.values)}")
+    if lane and lane not in ORDER:
+        raise ValueError(f"lane must be one of {', '.join(ORDER)}")
     kind = job_types.get(job_type)
     return JobLog(
         job_id=job_id,
