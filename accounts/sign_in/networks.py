@@ -1,6 +1,7 @@
 """IP addresses in one spelling, and the networks that a user has signed in from, as hashes."""
 
 import ipaddress
+from functools import lru_cache
 
 from accounts.secrecy.hashes import keyed_hashes
 
@@ -11,6 +12,7 @@ PREFIXES = {4: 24, 6: 48}  # what one household, office or mobile network keeps 
 HASH_LENGTH = 32  # hexadecimal digits
 
 
+@lru_cache(maxsize=1024)
 def parse_address(text: str) -> Address | None:
     """Return an IP address without an IPv6 zone, and the IPv4 address of ::ffff:1.2.3.4; None for anything else."""
     try:

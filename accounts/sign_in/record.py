@@ -113,8 +113,8 @@ def describe_sign_in(user: User, request: HttpRequest | None) -> SignIn:
 
     Values from the client are checked and cut.
     """
-    headers = request.headers if request else {}
-    browser, system = user_agents.parse_families(headers.get("User-Agent", ""))
+    sent = request.META if request else {}
+    browser, system = user_agents.parse_families(sent.get("HTTP_USER_AGENT", ""))
     address = _address(request)
     records = get_authentication_records(request, user) if request and hasattr(request, "session") else []
     method, second_factor = _ways(request, records)

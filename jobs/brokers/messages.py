@@ -16,7 +16,6 @@ from django.db.models.functions import Now
 
 from jobs.brokers import django_q
 from jobs.brokers.lanes import QueueId
-from jobs.core import sql
 from jobs.core.job import THIS_SITE, JobLog
 from jobs.core.pauses import Lane
 from jobs.core.sql import channels
@@ -50,12 +49,12 @@ def to(job: JobLog, attempt: int) -> Message:
     return Message(job.pk, attempt, job.lane, job.source)
 
 
-def first_message(job: JobLog) -> sql.Other:
-    """Return the statement that stores the message of a new job's first attempt, for `first` with its key `written`.
+def queue_key(job: JobLog) -> str:
+    """Return the key of a job's queue, with which the statement that writes the job also stores its first message.
 
-    The message is a plain text: what only our database could have written needs no signature.
+    That message is a plain text: what only our database could have written needs no signature.
     """
-    return django_q.MESSAGES.inserting_first(QueueId(job.lane, job.source).key(django_q.queue_name()))
+    return QueueId(job.lane, job.source).key(django_q.queue_name())
 
 
 def send(message: Message, delay: float = 0.0) -> None:
@@ -76,9 +75,14 @@ def send_many(attempts: list[Message], delay: float = 0.0) -> None:
         return
     if in_our_database():
         _store(attempts, delay)
-        channels.notify_after_commit(CHANNEL)
+        notify_clusters()
     else:
         transaction.on_commit(lambda: _store(attempts, delay), robust=True)
+
+
+def notify_clusters() -> None:
+    """Notify the clusters of messages that were stored, after the commit."""
+    channels.notify_after_commit(CHANNEL)
 
 
 def send_next(job: JobLog) -> None:

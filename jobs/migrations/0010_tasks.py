@@ -11,12 +11,15 @@ LOCK = "    PERFORM pg_advisory_xact_lock(hashtextextended(new_source || ':' || 
 LIMIT = "        AND created_at > clock_timestamp() - interval '1 hour'\n    ORDER BY created_at DESC LIMIT 1 OFFSET others;"
 
 
+def without_user(function):
+    """Return the text of the function, in which a job of no user (user_id '') waits for no other, and is not counted."""
+    present = function.replace(LOCK, f"    IF new_user <> '' THEN\n    {LOCK}    END IF;\n")
+    return present.replace(LIMIT, LIMIT.replace("ORDER BY", "    AND new_user <> ''\n    ORDER BY"))
+
+
 def replace_function(apps, schema_editor):
-    """A job of no user (user_id '') waits for no other transaction, and is not counted."""
     if schema_editor.connection.vendor == "postgresql":
-        present = FORMER.replace(LOCK, f"    IF new_user <> '' THEN\n    {LOCK}    END IF;\n")
-        present = present.replace(LIMIT, LIMIT.replace("ORDER BY", "    AND new_user <> ''\n    ORDER BY"))
-        schema_editor.execute(present.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
+        schema_editor.execute(without_user(FORMER).replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
 
 
 def restore_function(apps, schema_editor):

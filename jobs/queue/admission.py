@@ -35,16 +35,18 @@ class Admission:
     retry_after: int | None  # seconds until the user may have one more in a sliding hour
 
 
-def admit(jobs: Sequence[JobLog], limits: Limits, *, sends: bool = False) -> list[Admission]:
+def admit(jobs: Sequence[JobLog], limits: Limits, *, sends: bool = False, commits: bool = False) -> list[Admission]:
     """Write each of `jobs` whose id is new, if its user and recipient are within their limits.
 
     A job without `run_at` is due now. Its times are the database's; only `created_at` is read back, from PostgreSQL. No
     other transaction enqueues for this user until this one ends.
-    sends: outside of a transaction, on PostgreSQL: also sends the first message of the only job, which is due now, and
-    commits. Raises IntegrityError when another transaction has just written a job of such an id.
+    sends: also stores the first message of each job that is written, on PostgreSQL.
+    commits: outside of a transaction, on PostgreSQL: also commits, and notifies the clusters.
+    Raises IntegrityError when another transaction has just written a job of such an id.
     """
     asked = [_values(job, limits) for job in jobs]
-    why = admitting.admit(jobs, asked, messages.first_message(jobs[0]) if sends else None, messages.CHANNEL)
+    keys = list(map(messages.queue_key, jobs)) if sends else None
+    why = admitting.admit(jobs, asked, keys, messages.CHANNEL if commits else None)
     return [Admission(existing, used, None if wait is None else max(1, 1 + int(wait))) for existing, used, wait in why]
 
 

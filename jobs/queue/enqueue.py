@@ -14,10 +14,10 @@ from structlog.contextvars import get_contextvars
 
 from jobs import tracing
 from jobs.brokers import messages
+from jobs.brokers.lanes import ORDER
 from jobs.core import job_types, used_ids
 from jobs.core.job import JOB_ID, STORED_ID, THIS_SITE, JobLog
-from jobs.core.pauses import Lane
-from jobs.core.sql import short
+from jobs.core.sql import short, together
 from jobs.queue import admission
 from jobs.queue.admission import Admission, Limits
 from jobs.stats import job_counts
@@ -67,8 +67,8 @@ def enqueue(
     """
     job = new_job(job_type, payload, job_id=job_id, user_id=user_id, source=source, lane=lane, run_at=run_at)
     try:
-        if _is_sent_with_its_row(job):
-            [refused] = _write([job], sends=True)
+        if _are_sent_with_rows() and short.is_possible() and not tracing.is_on():
+            [refused] = _write([job], sends=True, commits=True)
         else:
             with transaction.atomic():
                 [refused] = enqueue_jobs([job])
@@ -105,8 +105,8 @@ def new_job(
         raise ValueError(f"job_id must match {allowed}")
     if not source:
         raise ValueError("source must name a site")
-    if lane and lane not in Lane.values:
-        raise ValueError(f"lane must be one of {', '.join(Lane.values)}")
+    if lane and lane not in ORDER:
+        raise ValueError(f"lane must be one of {', '.join(ORDER)}")
     kind = job_types.get(job_type)
     return JobLog(
         job_id=job_id,
@@ -147,19 +147,28 @@ def enqueue_jobs(jobs: Sequence[JobLog], limits: Limits | None = None) -> list[R
     limits: instead of those of the job type. Each job counts against the limits of those after it.
     Raises LookupError (unknown type). A database error leaves it to the caller to roll back.
     """
-    refused = _write(jobs, limits)
+    sends = _are_sent_with_rows()
+    refused = _write(jobs, limits, sends=sends)
     written = [job for job, why in zip(jobs, refused, strict=True) if why is None]
     if tracing.is_on():
         _trace(written)
-    _send_messages(written)
+    if not sends:
+        _send_messages(written)
+    elif written:
+        messages.notify_clusters()
     return refused
 
 
-def _write(jobs: Sequence[JobLog], limits: Limits | None = None, *, sends: bool = False) -> list[Refused | None]:
-    """Write the rows of jobs of one type; return why each was not written, else None. sends: see `admission.admit`."""
+def _write(
+    jobs: Sequence[JobLog], limits: Limits | None = None, *, sends: bool, commits: bool = False
+) -> list[Refused | None]:
+    """Write the rows of jobs of one type; return why each was not written, else None.
+
+    sends, commits: see `admission.admit`.
+    """
     kind = job_types.get(jobs[0].job_type)
     usual = Limits(kind.per_hour, kind.presentation.recipient, kind.per_address or 0)
-    admitted = admission.admit(jobs, limits or usual, sends=sends)
+    admitted = admission.admit(jobs, limits or usual, sends=sends, commits=commits)
     refused = [_explain(job, why) for job, why in zip(jobs, admitted, strict=True)]
     for job, why in zip(jobs, refused, strict=True):
         if why is None:
@@ -167,10 +176,9 @@ def _write(jobs: Sequence[JobLog], limits: Limits | None = None, *, sends: bool 
     return refused
 
 
-def _is_sent_with_its_row(job: JobLog) -> bool:
-    """Return whether the row of a job and its message can be written in one round trip, which is their transaction."""
-    now = not isinstance(job.run_at, datetime)
-    return now and messages.in_our_database() and short.is_possible() and not tracing.is_on()
+def _are_sent_with_rows() -> bool:
+    """Return whether the statement that writes the rows of jobs also stores their first messages."""
+    return together.is_possible() and messages.in_our_database()
 
 
 def write_discarded(job: JobLog, why: str) -> JobLog:

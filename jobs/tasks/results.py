@@ -60,6 +60,8 @@ def load_task(job: JobLog) -> Task:
     task = names.load(job.job_type)
     changed = dict(job.payload.get("task", {}))
     changed["run_after"] = parse_datetime(changed.get("run_after") or "")
+    if all(getattr(task, name, None) == value for name, value in changed.items()):
+        return task  # a copy would be validated again
     with suppress(InvalidTask, InvalidTaskBackend):  # its queue or backend is not in the settings any more
         return replace(task, **changed)
     return task

@@ -1,19 +1,22 @@
 """An enqueue takes one round trip, and so does a task that returns nothing; neither promises less for that."""
 
 import time
+from datetime import timedelta
 
 import psycopg
 import pytest
-from django.db import ProgrammingError, connection, transaction
+from django.db import DataError, connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from django_q.models import OrmQ
 
 from jobs.brokers import django_q, listener, messages
 from jobs.brokers.django_q import make_broker
 from jobs.core import counters, sql
 from jobs.core.job import JobLog, Status
+from jobs.core.pauses import Lane
 from jobs.core.sql import short
-from jobs.queue.enqueue import Duplicate
+from jobs.queue.enqueue import Duplicate, enqueue_jobs, new_job
 from jobs.tasks import enqueue as enqueueing
 from jobs.tasks.compat import TaskResultStatus, task_finished, task_started
 from jobs.tasks.stored import TaskResultRow
@@ -50,7 +53,7 @@ def completed():
 def test_an_enqueue_outside_of_a_transaction_takes_one_round_trip():
     sample_tasks.echo.enqueue()
     [sent] = statements(sample_tasks.echo.enqueue, 7)
-    assert sent.index("admit_job") < sent.index("INSERT") < sent.index("COMMIT") < sent.index("pg_notify")
+    assert sent.index("admit_job") < sent.index("COMMIT") < sent.index("pg_notify")
     assert (JobLog.objects.count(), OrmQ.objects.count()) == (2, 2)
 
 
@@ -83,11 +86,29 @@ def test_a_refused_enqueue_leaves_no_transaction_open():
 
 
 def test_an_enqueue_that_fails_is_rolled_back_and_the_connection_stays_usable(monkeypatch):
-    monkeypatch.setattr(django_q.MESSAGES, "insert_first", "INSERT INTO no_such_table SELECT %s FROM first")
-    with pytest.raises(ProgrammingError, match="no_such_table"):
+    monkeypatch.setattr(messages, "queue_key", lambda job: "a key that does not fit" * 9)
+    with pytest.raises(DataError, match="too long"):
         sample_tasks.echo.enqueue()
     assert not sql.in_transaction(connection)
     assert JobLog.objects.count() == 0
+
+
+def test_the_message_of_a_scheduled_task_is_stored_with_its_row_and_visible_when_it_is_due():
+    later = timezone.now() + timedelta(hours=1)
+    assert len(statements(sample_tasks.echo.using(run_after=later).enqueue, 7)) == 1
+    job, message = JobLog.objects.get(), OrmQ.objects.get()
+    assert (job.run_at, message.lock, message.payload) == (later, later, f"job:{job.pk}")
+
+
+def test_several_jobs_and_their_messages_are_written_with_one_statement():
+    lanes = [Lane.URGENT, Lane.BULK, Lane.URGENT]  # the third has the id of the first
+    echo = "task:tests.support.sample_tasks.echo"
+    jobs = [new_job(echo, {}, job_id=str(lane), user_id="", lane=lane) for lane in lanes]
+    with transaction.atomic():
+        sent = statements(enqueue_jobs, jobs)
+    assert ["admit_job" in text for text in sent] == [True, False], "the second reads the job of the used id"
+    stored = OrmQ.objects.order_by("pk").values_list("key", "payload")
+    assert list(stored) == [(messages.queue_key(job), f"job:{job.pk}") for job in jobs[:2]]
 
 
 @pytest.mark.parametrize("count", [1, 6])

@@ -11,35 +11,32 @@ from django.db.models.functions import Now
 
 from jobs.core import sql
 from jobs.core.job import CLAIMABLE, JobLog, Status
-from jobs.core.sql import short, statements, together
+from jobs.core.sql import short, statements
 
 
 def admit(
-    jobs: Sequence[JobLog], asked: list[list[Any]], message: sql.Other | None, channel: str
+    jobs: Sequence[JobLog], asked: list[list[Any]], queues: list[str] | None, channel: str | None
 ) -> list[tuple[Any, ...]]:
     """Write the admitted ones of `jobs`; return of each (equal job, status of a deleted job, wait), None when written.
 
-    asked: the values that decide, for each job. message: on PostgreSQL, a statement that stores the message of the only
-    job; both are committed, and the listeners on `channel` are notified.
+    asked: the values that decide, for each job. queues: of each job, the key of the queue in which PostgreSQL also
+    stores its first message; None for no messages. channel: commit as well, and notify PostgreSQL's listeners on it.
     """
     if sql.is_postgresql():
-        return _admit(jobs, asked, message, channel)
+        return _admit(jobs, asked, queues or [None] * len(jobs), channel)
     return list(map(_admit_portably, jobs, asked))
 
 
 def _admit(
-    jobs: Sequence[JobLog], asked: list[list[Any]], message: sql.Other | None, channel: str
+    jobs: Sequence[JobLog], asked: list[list[Any]], queues: Sequence[str | None], channel: str | None
 ) -> list[tuple[Any, ...]]:
     """Admit the jobs one after another in one statement: each counts those before it."""
     values: list[Any] = []
-    for job, one in zip(jobs, asked, strict=True):
+    for job, one, queue in zip(jobs, asked, queues, strict=True):
         values += [*one, json.dumps(job.payload), job.max_attempts, job.request_id, job.policy.lifetime]
-        values += [_due(job), job.unique_key, job.policy.unique.period if job.policy.unique else None]
+        values += [_due(job), job.unique_key, job.policy.unique.period if job.policy.unique else None, queue]
     admitting: sql.Other = " UNION ALL ".join([statements.ADMIT] * len(jobs)), values
-    if message:
-        rows = short.fetch_and_notify(*together.combine(*admitting, [message]), channel)
-    else:
-        rows = sql.fetch_all(*admitting)
+    rows = short.fetch_and_notify(*admitting, channel) if channel else sql.fetch_all(*admitting)
     for job, (written, at, *_) in zip(jobs, rows, strict=True):
         job.pk, job.created_at = written, at
         job._state.adding, job._state.db = written is None, connection.alias

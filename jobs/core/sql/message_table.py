@@ -13,10 +13,6 @@ from jobs.core import sql
 INSERT = """
 INSERT INTO {table} (key, payload, lock) VALUES (%s, %s, statement_timestamp() + %s * interval '1 second')
 """
-INSERT_FIRST = """
-INSERT INTO {table} (key, payload, lock) SELECT %s, 'job:' || written, statement_timestamp() FROM first
-WHERE written IS NOT NULL
-"""
 # Each queue that has messages, by its key: how many are visible, up to a limit; since when; and the seconds until the
 # first one is. It jumps from one key to the next in the index (key, lock), however many messages are between them; the
 # order makes PostgreSQL use this index for the count too, where it might read the table up to the first rare message.
@@ -51,7 +47,7 @@ class MessageTable:
     def __init__(self, model: type[models.Model]) -> None:
         table = model._meta.db_table
         self._rows = model._default_manager
-        self.insert_first, self.look_at = INSERT_FIRST.format(table=table), LOOK.format(table=table)
+        self.look_at = LOOK.format(table=table)
         self._insert, self._fetch = INSERT.format(table=table), FETCH.format(table=table)
         self._delete = DELETE.format(table=table)
 
@@ -61,10 +57,6 @@ class MessageTable:
             sql.execute(self._insert, [key, payload, delay])
         else:
             self._rows.create(key=key, payload=payload, lock=sql.from_now(delay))
-
-    def inserting_first(self, key: str) -> sql.Other:
-        """Return PostgreSQL's statement that stores the message of a new job, for `first` with its key `written`."""
-        return self.insert_first, [key]
 
     def delete(self, pks: list[Any]) -> None:
         """Delete messages by their keys."""

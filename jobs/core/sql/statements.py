@@ -20,10 +20,11 @@ UPDATE job_logs SET status = 'completed', processed_at = statement_timestamp(), 
     error = '', stack_trace = '', error_class = '', fingerprint = ''
 WHERE id = ANY(%s) AND attempt_count = %s AND status = 'processing' RETURNING id, processed_at
 """
-# `admission.admit`: PostgreSQL's function locks the user, asks what ASK asks and inserts the row (jobs/migrations).
+# `admission.admit`: PostgreSQL's function locks the user, asks what ASK asks and inserts the row and its message
+# (jobs/migrations).
 ADMIT = (
     "SELECT written, statement_timestamp(), existing, used, wait "
-    "FROM admit_job(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s)"
+    "FROM admit_job(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s)"
 )
 ASK = """
 SELECT (SELECT id FROM job_logs WHERE job_id = %s),

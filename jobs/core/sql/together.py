@@ -33,4 +33,10 @@ def fetch_both(first: sql.Other, second: sql.Other) -> tuple[Rows, list[str], Ro
         cursor.execute(f"{first[0]}; {second[0]}", [*first[1], *second[1]])
         rows = cursor.fetchall()
         cursor.nextset()
-        return rows, [column.name for column in cursor.description], cursor.fetchall()
+        return rows, _columns(cursor), cursor.fetchall()
+
+
+def _columns(cursor: Any) -> list[str]:
+    """Return the names of a result's columns; `description` makes an object with all properties of each."""
+    result = cursor.pgresult
+    return [result.fname(number).decode() for number in range(result.nfields)]

@@ -129,6 +129,11 @@ class ShortTransactions(base.DatabaseWrapper):
         return True
 
     def _set_autocommit(self, autocommit: bool) -> None:
+        """Begin or end a transaction. In each, Django numbers the savepoints from 1.
+
+        psycopg keeps the parsed text of a statement: savepoints of ever new names would have all of theirs parsed.
+        """
+        self.savepoint_state = 0
         if self._is_short:
             self.connection.opens_transactions = not autocommit
         else:
