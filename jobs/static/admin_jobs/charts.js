@@ -1,6 +1,7 @@
 "use strict";
 // Draws the table that each canvas names, so that chart and table never differ.
 (() => {
+  const library = document.currentScript.dataset.library;
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const cells = (row) => [...row.querySelectorAll("td")];
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -94,8 +95,20 @@
 
   const all = () => document.querySelectorAll("canvas[data-table]");
   const again = () => all().forEach((canvas) => { Chart.getChart(canvas)?.destroy(); draw(canvas); });
-  all().forEach(draw);
-  document.addEventListener("refreshed", () => all().forEach(draw));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
-  new MutationObserver(again).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+
+  function start() {
+    all().forEach(draw);
+    document.addEventListener("refreshed", () => all().forEach(draw));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+    new MutationObserver(again).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  }
+
+  // The library is five times as large as the page: it is loaded when a chart comes near the window.
+  const near = new IntersectionObserver((seen) => {
+    if (!seen.some((one) => one.isIntersecting)) return;
+    near.disconnect();
+    const script = Object.assign(document.createElement("script"), { src: library, onload: start });
+    document.head.append(script);
+  }, { rootMargin: "200px" });
+  all().forEach((canvas) => near.observe(canvas));
 })();
