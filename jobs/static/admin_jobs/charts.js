@@ -37,8 +37,11 @@
     const ends = series.kind === "dashed" ? { borderDash: [6, 4] } : {};
     // a logarithmic scale has no zero
     const data = timed ? series.data.map((value) => (value === null || value <= 0 ? null : Math.max(value, 0.001))) : series.data;
-    return { label: series.label, data, borderColor: paint, backgroundColor: paint, borderWidth: 2, pointRadius: 0, pointHitRadius: 8, tension: 0, ...ends };
+    return { label: series.label, data, borderColor: paint, backgroundColor: paint, borderWidth: 2, pointRadius: alone, pointHitRadius: 8, tension: 0, ...ends };
   }
+
+  // A point between two gaps has no line: it is drawn as a point.
+  const alone = ({ dataset: { data }, dataIndex: at }) => (data[at - 1] == null && data[at + 1] == null ? 2 : 0);
 
   // A dashed line at the last deployment, with its version.
   const deployments = {
