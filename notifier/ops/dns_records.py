@@ -59,8 +59,8 @@ def _check_domain(domain: str) -> Iterator[Record]:
         yield Record("DMARC", True, Text(_("%(name)s has a record"), name=dmarc), "")
     else:
         record = f'"v=DMARC1; p=none; rua=mailto:{settings.SUPPORT_EMAIL}"'
-        action = _("add a TXT record %(record)s first, and p=quarantine when its reports show no failure")
-        yield _missing("DMARC", f"_dmarc.{domain}", Text(action, record=record))
+        first = _("add a TXT record %(record)s first, and p=quarantine when its reports show no failure")
+        yield _missing("DMARC", f"_dmarc.{domain}", Text(first, record=record))
     if selectors:
         yield Record("DKIM", True, Text(_("%(name)s has a key"), name=f"{selectors[0]}._domainkey.{domain}"), "")
     else:
