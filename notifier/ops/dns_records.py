@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 import dns.exception
 import dns.resolver
 from django.conf import settings
+from django.utils.translation import gettext_noop as _
+
+from notifier.ops.checks.findings import Text
 
 TIMEOUT_SECONDS = 3.0
 SELECTORS = ("default", "mail", "s1", "selector1", "google", "k1", "pm", "mx")  # those that mail services commonly use
@@ -27,7 +30,8 @@ def check_records() -> Iterator[Record]:
         try:
             yield from _check_domain(domain)
         except (dns.exception.DNSException, OSError) as error:
-            message = f"no reply for {domain} ({type(error).__name__}): its SPF, DKIM and DMARC were not checked"
+            values = {"domain": domain, "error": type(error).__name__}
+            message = Text(_("no reply for %(domain)s (%(error)s): its SPF, DKIM and DMARC were not checked"), **values)
             yield Record("DNS", None, message, "")
             if isinstance(error, dns.exception.Timeout):
                 return
@@ -47,23 +51,25 @@ def _check_domain(domain: str) -> Iterator[Record]:
     dmarc = _dmarc_name(domain)
     selectors = [name for name in SELECTORS if _texts(f"{name}._domainkey.{domain}", "p=")]
     if spf:
-        yield Record("SPF", True, f"{domain} has a record", "")
+        yield Record("SPF", True, Text(_("%(name)s has a record"), name=domain), "")
     else:
-        yield _missing("SPF", domain, '"v=spf1 include:<your mail service> -all"')
+        action = Text(_('add a TXT record "v=spf1 include:<your mail service> -all"'))
+        yield _missing("SPF", domain, action)
     if dmarc:
-        yield Record("DMARC", True, f"{dmarc} has a record", "")
+        yield Record("DMARC", True, Text(_("%(name)s has a record"), name=dmarc), "")
     else:
-        first = f'"v=DMARC1; p=none; rua=mailto:{settings.SUPPORT_EMAIL}"'
-        yield _missing("DMARC", f"_dmarc.{domain}", f"{first} first, and p=quarantine when its reports show no failure")
+        record = f'"v=DMARC1; p=none; rua=mailto:{settings.SUPPORT_EMAIL}"'
+        first = _("add a TXT record %(record)s first, and p=quarantine when its reports show no failure")
+        yield _missing("DMARC", f"_dmarc.{domain}", Text(first, record=record))
     if selectors:
-        yield Record("DKIM", True, f"{selectors[0]}._domainkey.{domain} has a key", "")
+        yield Record("DKIM", True, Text(_("%(name)s has a key"), name=f"{selectors[0]}._domainkey.{domain}"), "")
     else:
-        message = f"{domain} has no key under a common selector; yours may have another name"
-        yield Record("DKIM", None, message, "ask your mail service for its selector")
+        message = Text(_("%(name)s has no key under a common selector; yours may have another name"), name=domain)
+        yield Record("DKIM", None, message, Text(_("ask your mail service for its selector")))
 
 
-def _missing(name: str, where: str, text: str) -> Record:
-    return Record(name, False, f"{where} has no record: email may be treated as spam", f"add a TXT record {text}")
+def _missing(name: str, where: str, action: Text) -> Record:
+    return Record(name, False, Text(_("%(name)s has no record: email may be treated as spam"), name=where), action)
 
 
 def _dmarc_name(domain: str) -> str:

@@ -126,6 +126,18 @@ def test_a_bar_and_a_tile_lead_to_their_jobs(open_page):  # noqa: F811
     assert page.complaints == []
 
 
+def test_a_phone_loads_the_chart_library_when_a_chart_comes_near(open_page):  # noqa: F811
+    page = open_page(390)
+    filled(steps=True)
+    page.goto("/admin/", wait_until="networkidle")
+    assert page.evaluate("typeof Chart") == "undefined"
+    with page.expect_response("**/vendor/chart*"):
+        page.locator("canvas[data-table=table-done]").scroll_into_view_if_needed()
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("Boolean(Chart.getChart(document.querySelector('canvas')))")
+    assert page.complaints == []
+
+
 def test_without_a_script_the_lists_and_filters_work_and_nothing_refreshes(chromium, live_server, open_page):  # noqa: F811
     cookies = open_page().context.cookies()
     filled()

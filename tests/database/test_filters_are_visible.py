@@ -47,6 +47,11 @@ def test_each_filter_is_a_chip_with_a_link_that_removes_it_alone():
     assert 'href="?status=dlq">Clear all' in text(page)
 
 
+def test_the_date_of_a_chip_has_the_format_of_the_language():
+    page = signed_in(*EVERYTHING, language="mn").get(f"{LIST}?status=all&after=2026-01-02T03:04")
+    assert "2026.01.02 03:04" in next(iter(chips(page)))
+
+
 def test_without_a_filter_there_is_no_chip():
     assert chips(signed_in(*EVERYTHING).get(f"{LIST}?status=dlq")) == {}
 

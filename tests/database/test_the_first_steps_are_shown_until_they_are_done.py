@@ -12,7 +12,7 @@ from jobs.core import counters
 from jobs.core.audit import AuditEntry
 from notifier.ops import dns_records
 from notifier.ops.checks import mail
-from notifier.ops.checks.findings import Finding, Verdict
+from notifier.ops.checks.findings import Finding, Text, Verdict
 from notifier.ops.first_use import checklist
 from notifier.ops.first_use.checklist import State
 from tests.support.operators import EVERYTHING, signed_in
@@ -135,6 +135,19 @@ def test_a_missing_record_is_wrong_and_says_what_to_add(server, monkeypatch):
     page = client.post(TEST, {"test": "sender's DNS"}, follow=True).content.decode()
     assert "DMARC: _dmarc.example.mn has no record. add a TXT record" in page
     assert states(client)["Sender's DNS"] == State.WRONG
+
+
+def test_a_reader_of_mongolian_sees_the_findings_in_mongolian(server, monkeypatch):
+    text = Text("%(name)s has no record: email may be treated as spam", name="example.mn")
+    missing = [dns_records.Record("SPF", False, text, "")]
+    monkeypatch.setattr(mail.dns_records, "check_records", lambda: iter(missing))
+    client = chief()
+    client.post(TEST, {"test": "sender's DNS"}, headers={"accept-language": "mn"})
+    assert AuditEntry.objects.get().detail["found"] == "SPF: example.mn has no record: email may be treated as spam"
+    page = client.get("/admin/", headers={"accept-language": "mn"}).content.decode()
+    assert page.count("SPF: example.mn бичлэггүй: имэйлийг спам гэж үзэж болно") == 2, "the message, and the step"
+    assert "TRUSTED_PROXIES хоосон" in page
+    assert "is empty" not in page
 
 
 def test_development_on_one_machine_needs_a_worker_only(settings):

@@ -205,3 +205,8 @@ def test_the_page_of_a_job_says_it_too(operator):
 
 def test_a_visitor_who_is_not_signed_in_learns_nothing_of_workers(client):
     assert NO_WORKER not in text(client.get("/admin/login/"))
+
+
+def test_the_page_of_a_job_names_its_operator_in_the_bar(operator):
+    dead = job("dead", user_id="42")
+    assert "<strong>saraa</strong>" in text(operator.get(f"{LIST}{dead.pk}/change/"))

@@ -92,7 +92,7 @@ class Operator:
 def why_no_email(operator: Operator) -> None:
     """Why did the user Bat Dorj get no email? By name, from any page."""
     operator.page.locator("#find").fill("bat dorj")
-    operator.click(operator.page.locator("#shell .search button"))
+    operator.click(operator.page.locator("#header .search button"))
     operator.page.get_by_text("gets no email until").wait_for()
 
 

@@ -43,7 +43,7 @@ def show_job(admin: ReadOnlyAdmin, request: HttpRequest, object_id: str, *, reve
         request,
         title=_("Job %s") % job.job_id,
         job=job,
-        user=_user(job),
+        recipient=_user(job),
         error=masking.abbreviate(job.error),
         error_class=error_classes.label_of(job.error_class),
         advice=advice.advise(job, pauses.find_hold(job.job_type, job.lane), now),

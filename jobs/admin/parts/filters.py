@@ -17,6 +17,7 @@ from jobs.core.job import THIS_SITE, JobLog, JobQuerySet, Reason, Status
 from jobs.core.pauses import Lane
 from jobs.core.sql.keys import LARGEST
 from jobs.queue.criteria import JobCriteria
+from jobs.templatetags.job_dates import minute
 
 WRONG, ALL = "wrong", "all"
 WRONG_STATES = (Status.FAILED, Status.DLQ)
@@ -151,7 +152,7 @@ class JobFilter(forms.Form):
         if isinstance(field, forms.ChoiceField):
             shown_value = str(dict(field.choices).get(value, value))  # type: ignore[arg-type]
         elif isinstance(value, datetime):
-            shown_value = f"{timezone.localtime(value):%Y-%m-%d %H:%M}"
+            shown_value = minute(value)
         else:
             shown_value = masking.abbreviate(str(value))
         return str(field.label or name), shown_value

@@ -29,6 +29,7 @@ class Warning:
     link: str = ""  # the page where the operator does it, and its label
     label: str = ""
     grave: bool = True  # red, not yellow
+    quote: str = ""  # the error as it was received, in English
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,12 @@ def _suspended(now: Situation) -> Iterator[Warning]:
         advised = advice.advise_suspended(state)
         error = "" if state.paused_at else masking.abbreviate(state.breaker_error, masking.LONGEST_VALUE)
         yield Warning(
-            f"{advised.why} {error}".strip(),
+            str(advised.why),
             advised.what,
             reverse("admin:jobs_jobtypestate_changelist"),
             _("Sending"),
             grave=not state.paused_at,
+            quote=error,
         )
 
 
@@ -124,10 +126,10 @@ def _providers(now: Situation) -> Iterator[Warning]:
         since = durations.format_ago(state.breaker_opened_at, now.now) if state.breaker_opened_at else ""
         out_of_use = _("The mail provider %(provider)s went out of use %(ago)s; emails go through another.")
         yield Warning(
-            f"{out_of_use % {'provider': state.provider, 'ago': since}} "
-            f"{masking.abbreviate(state.breaker_error, masking.LONGEST_VALUE)}".strip(),
+            out_of_use % {"provider": state.provider, "ago": since},
             _("Fix the reported cause. It is used again automatically when its probe succeeds."),
             grave=False,
+            quote=masking.abbreviate(state.breaker_error, masking.LONGEST_VALUE),
         )
 
 
@@ -136,13 +138,14 @@ def _failures(now: Situation) -> Iterator[Warning]:
         return
     figures = {"failed": f"{now.recent.failed:,}", "all": f"{now.recent.attempts:,}"}
     worst = max(now.recent.failures, key=lambda name: now.recent.failures[name])
+    figures["kind"] = error_classes.label_of(worst)
     said = masking.abbreviate(now.last_errors.get(worst, ""), masking.LONGEST_VALUE)
-    counted = _("%(failed)s of %(all)s attempts failed in the last 5 minutes.") % figures
     yield Warning(
-        f"{counted} ({error_classes.label_of(worst)}) {said}".rstrip(),
+        _("%(failed)s of %(all)s attempts failed in the last 5 minutes (%(kind)s).") % figures,
         _remedy(worst),
         f"{reverse('admin:jobs_joblog_changelist')}?status=wrong&within=1h",
         _("Jobs that need attention"),
+        quote=said,
     )
 
 

@@ -1,6 +1,7 @@
 "use strict";
 // Draws the table that each canvas names, so that chart and table never differ.
 (() => {
+  const library = document.currentScript.dataset.library;
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const cells = (row) => [...row.querySelectorAll("td")];
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -36,8 +37,11 @@
     const ends = series.kind === "dashed" ? { borderDash: [6, 4] } : {};
     // a logarithmic scale has no zero
     const data = timed ? series.data.map((value) => (value === null || value <= 0 ? null : Math.max(value, 0.001))) : series.data;
-    return { label: series.label, data, borderColor: paint, backgroundColor: paint, borderWidth: 2, pointRadius: 0, pointHitRadius: 8, tension: 0, ...ends };
+    return { label: series.label, data, borderColor: paint, backgroundColor: paint, borderWidth: 2, pointRadius: alone, pointHitRadius: 8, tension: 0, ...ends };
   }
+
+  // A point between two gaps has no line: it is drawn as a point.
+  const alone = ({ dataset: { data }, dataIndex: at }) => (data[at - 1] == null && data[at + 1] == null ? 2 : 0);
 
   // A dashed line at the last deployment, with its version.
   const deployments = {
@@ -94,8 +98,20 @@
 
   const all = () => document.querySelectorAll("canvas[data-table]");
   const again = () => all().forEach((canvas) => { Chart.getChart(canvas)?.destroy(); draw(canvas); });
-  all().forEach(draw);
-  document.addEventListener("refreshed", () => all().forEach(draw));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
-  new MutationObserver(again).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+
+  function start() {
+    all().forEach(draw);
+    document.addEventListener("refreshed", () => all().forEach(draw));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+    new MutationObserver(again).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  }
+
+  // The library is five times as large as the page: it is loaded when a chart comes near the window.
+  const near = new IntersectionObserver((seen) => {
+    if (!seen.some((one) => one.isIntersecting)) return;
+    near.disconnect();
+    const script = Object.assign(document.createElement("script"), { src: library, onload: start });
+    document.head.append(script);
+  }, { rootMargin: "200px" });
+  all().forEach((canvas) => near.observe(canvas));
 })();

@@ -7,9 +7,10 @@ from pathlib import Path
 import maxminddb
 from django.conf import settings
 from django.core import checks
+from django.utils.translation import gettext_noop as _
 
 from notifier.ops import static_files
-from notifier.ops.checks.findings import Finding, Findings, Verdict
+from notifier.ops.checks.findings import Finding, Findings, Text, Verdict
 
 REPORTED_ELSEWHERE = {
     "notifier.W001",
@@ -46,15 +47,19 @@ def check_https() -> Findings:
     if settings.SITE_URL.startswith("https://"):
         yield Finding("https", Verdict.OK, "cookies are secure, http is redirected, HSTS is on")
     else:
-        message = "SITE_URL is http: passwords and cookies are sent in plain text, and HSTS is off"
-        yield Finding("https", Verdict.WARNING, message, "set SITE_URL=https://..., behind a proxy with a certificate")
+        message = Text(_("SITE_URL is http: passwords and cookies are sent in plain text, and HSTS is off"))
+        action = Text(_("set SITE_URL=https://..., behind a proxy with a certificate"))
+        yield Finding("https", Verdict.WARNING, message, action)
 
 
 def check_proxy() -> Findings:
     """Check that the proxy in front of an https site is named."""
     if settings.SITE_URL.startswith("https://") and not settings.TRUSTED_PROXIES:
-        message = "SITE_URL is https and TRUSTED_PROXIES is empty: every sign-in would show the proxy's address"
-        yield Finding("proxy", Verdict.WARNING, message, "set TRUSTED_PROXIES=127.0.0.1/32, or your proxy's network")
+        message = Text(
+            _("SITE_URL is https and TRUSTED_PROXIES is empty: every sign-in would show the proxy's address")
+        )
+        action = Text(_("set TRUSTED_PROXIES=127.0.0.1/32, or your proxy's network"))
+        yield Finding("proxy", Verdict.WARNING, message, action)
     else:
         yield Finding("proxy", Verdict.OK, f"{len(settings.TRUSTED_PROXIES)} proxy networks are trusted")
 

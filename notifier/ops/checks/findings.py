@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+from django.utils.translation import gettext
 
 
 class Verdict(StrEnum):
@@ -14,9 +17,30 @@ class Verdict(StrEnum):
     FAULT = "fault"
 
 
+class Text(str):
+    """A text in English that a page shows in the reader's language.
+
+    msgid: the text before its values are filled in, marked with gettext_noop. values: what is filled in, by name.
+    """
+
+    msgid: str
+    values: dict[str, Any]
+
+    def __new__(cls, msgid: str, **values: Any) -> "Text":
+        """Fill in the values."""
+        text = super().__new__(cls, msgid % values)
+        text.msgid, text.values = msgid, values
+        return text
+
+
+def translate(text: str) -> str:
+    """Return a text in the active language; one that is not a `Text` as it is."""
+    return gettext(text.msgid) % text.values if isinstance(text, Text) else text
+
+
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check."""
+    """The result of one check. Its texts are `Text` when a page shows them."""
 
     check: str
     verdict: Verdict

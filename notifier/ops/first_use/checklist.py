@@ -19,7 +19,7 @@ from jobs.alerts import channels
 from jobs.core import counters
 from jobs.core.audit import AuditEntry
 from notifier.ops.checks import environment, mail
-from notifier.ops.checks.findings import Finding, Findings, Verdict
+from notifier.ops.checks.findings import Finding, Findings, Text, Verdict, translate
 
 READ_ENTRIES = 100  # of the audit, the latest tests
 
@@ -94,8 +94,11 @@ class Tested:
 
     @property
     def message(self) -> str:
-        """What it found, in English."""
-        return str(self.entry.detail.get("found", ""))
+        """What it found, in the active language; in English when an earlier version recorded it."""
+        detail = self.entry.detail
+        if "msgid" not in detail:
+            return str(detail.get("found", ""))
+        return f"{_(detail['check'])}: {translate(Text(detail['msgid'], **detail['values']))}"
 
 
 Tests = dict[str, Tested]
@@ -200,7 +203,7 @@ def _proxy() -> Step:
     found = gravest([*environment.check_https(), *environment.check_proxy()])
     if found.verdict == Verdict.OK:
         return Step(title, State.DONE, _("https, and the proxy's networks are trusted."), **link)
-    return Step(title, State.OPEN, found.message, found.action, **link)
+    return Step(title, State.OPEN, translate(found.message), translate(found.action), **link)
 
 
 def _backup(tests: Tests) -> Step:

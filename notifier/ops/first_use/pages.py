@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 from jobs.admin.panels import present, registry
 from jobs.admin.panels.registry import Panel, Place, View
 from jobs.core import audit
-from notifier.ops.checks.findings import Verdict
+from notifier.ops.checks.findings import Text, Verdict, translate
 from notifier.ops.first_use.checklist import BACKUP, SLOW_CHECKS, decide, load_steps, run_check, target_of
 
 LEVELS = {
@@ -47,10 +47,13 @@ def test(request: HttpRequest) -> HttpResponse:
         findings = run_check(name)
         worst = decide(name, findings)
         found = f"{worst.check}: {worst.message}"[:LONGEST]
-        audit.record(who, audit.AuditEntry.Act.CHECK, target_of(name), verdict=worst.verdict, found=found)
+        text = worst.message
+        kept = {"check": worst.check, "msgid": text.msgid, "values": text.values} if isinstance(text, Text) else {}
+        audit.record(who, audit.AuditEntry.Act.CHECK, target_of(name), verdict=worst.verdict, found=found, **kept)
         for finding in findings:
-            text = f"{finding.check}: {finding.message}. {finding.action}".strip()
-            messages.add_message(request, LEVELS[finding.verdict], text)
+            said, action = translate(finding.message), translate(finding.action)
+            shown = f"{translate(finding.check)}: {said}. {action}".strip()
+            messages.add_message(request, LEVELS[finding.verdict], shown)
     else:
         raise Http404
     return HttpResponseRedirect(reverse("admin:index"))
