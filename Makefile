@@ -178,7 +178,10 @@ bench:
 	@$(BENCH) benchmarks.compare
 	@[ -n "$$ONLY$$QUICK" ] || ($(BENCH) benchmarks.lanes)
 	@[ -n "$$ONLY$$QUICK" ] || ($(BENCH) benchmarks.api)
+	@[ -n "$$ONLY$$QUICK" ] || ($(BENCH) benchmarks.stream)
+	@[ -n "$$ONLY$$QUICK" ] || (export ONLY=empty,finished-waiting,workers-4,workers-8 && $(BENCH) benchmarks.growth)
 	@[ -n "$$ONLY$$QUICK" ] || $(MAKE) --no-print-directory bench-tasks
+	@$(BENCH) benchmarks.goals
 
 # django-ox needs Python 3.12; with another one it is left out.
 BENCH_PYTHONS = python3.12 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.12.*/bin/python python3

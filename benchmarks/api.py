@@ -20,6 +20,7 @@ from benchmarks.contenders import MANAGE, OURS, ROOT, Contender, named, script
 from benchmarks.processes import cpu_seconds
 from benchmarks.report import number, quantile, table
 from benchmarks.services import Services, eventually, services
+from benchmarks.stored import store
 from benchmarks.testbed import Testbed
 from tests.support.ports import free_port
 
@@ -57,6 +58,7 @@ def main() -> None:
         for turn in range(ROUNDS):
             for name in CHOSEN["ONLY"].split(","):
                 _measure(name, running, results, turn)
+    store("api", {f"{name} {connections}": _medians(rounds) for (name, connections), rounds in results.items()})
     text = "\n\n".join([*heading, _render(results)])
     print(text)
     if CHOSEN == SHIPPED:
@@ -121,10 +123,14 @@ def _post(testbed: Testbed, load: list[str], pids: list[int]) -> dict[str, float
 def _render(results: Results) -> str:
     rows = []
     for (name, connections), rounds in results.items():
-        medians = {each: statistics.median(one[each] for one in rounds) for each in rounds[0]}
+        medians = _medians(rounds)
         verdict = _verdict(medians, *GOALS[connections]) if name == "ours" and connections in GOALS else ""
         rows.append([PROGRAMS[name].title, str(connections), *map(number, medians.values()), verdict])
     return table(["", "connections", "posts/s", "p50 ms", "p95", "p99", "CPU-ms a post", "goal"], rows)
+
+
+def _medians(rounds: list[dict[str, Any]]) -> dict[str, float]:
+    return {each: statistics.median(one[each] for one in rounds) for each in rounds[0]}
 
 
 def _verdict(medians: dict[str, float], rate: int, p99: int) -> str:

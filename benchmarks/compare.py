@@ -1,10 +1,9 @@
 """`make bench`: ours and its peers in one run, in turns. It writes docs/performance.md and its chart.
 
-ROUNDS=3 JOBS=1000 N=100 (sign-ins). ONLY=ours,stock measures some. QUICK=1 is one small round, to see that everything
-works. With either, the document stays unchanged. The measurements are stored in var/bench.json each time.
+ROUNDS=3 JOBS=1000 N=200 (sign-ins). ONLY=ours,stock measures some. QUICK=1 is one small round, to see that everything
+works. With either, the document stays unchanged. The measurements are stored in var/bench/ each time.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -17,15 +16,15 @@ from benchmarks.contenders import ALL, OURS, ROOT, Contender, named
 from benchmarks.floors import bare_ledger, bare_smtp
 from benchmarks.measuring import Measurement, Sizes, measure
 from benchmarks.services import Services, services
+from benchmarks.stored import store
 from benchmarks.testbed import Testbed
 
 QUICK, ONLY = bool(os.environ.get("QUICK")), os.environ.get("ONLY", "")
 ROUNDS = int(os.environ.get("ROUNDS", 1 if QUICK else 3))
 JOBS = int(os.environ.get("JOBS", 100 if QUICK else 1000))
-SIGN_INS = os.environ.get("N", "20" if QUICK else "100")
+SIGN_INS = os.environ.get("N", "20" if QUICK else "200")
 SIZES = Sizes(JOBS, 8, 5.0) if QUICK else Sizes(JOBS, 40, 30.0)
 CHART = "![Four bars for each queue: emails a second at 0 and 50 ms, CPU, pickup](images/performance.png)"
-RESULTS = ROOT / "var" / "bench.json"
 
 
 def main() -> None:
@@ -42,7 +41,7 @@ def main() -> None:
                 _measure(contender, running, measurements[contender.name], turn)
         results["measurements"] = {name: [asdict(each) for each in rounds] for name, rounds in measurements.items()}
         results["floors"] = floors
-    _save(results)
+    store("compare", results)
     print(text := report.render(results))
     if not QUICK and not ONLY:
         document.replace_section("bench", f"{CHART}\n\n{text}")
@@ -73,11 +72,6 @@ def sign_in(running: Services) -> str:
         return done.stdout.strip()
     finally:
         testbed.close()
-
-
-def _save(results: dict[str, Any]) -> None:
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(results))
 
 
 if __name__ == "__main__":

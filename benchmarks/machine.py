@@ -27,7 +27,7 @@ def describe(running: Services, packages: Iterable[str] = PACKAGES) -> str:
     return (
         f"{os.cpu_count()} cores ({_processor()}), {psutil.virtual_memory().total / 2**30:.0f} GB; "
         f"Python {platform.python_version()}, PostgreSQL {str(postgres).split()[0]} (fsync and synchronous_commit on), "
-        f"Redis {redis}; {versions}; commit {_commit()}; load before the run {os.getloadavg()[0]:.1f}."
+        f"Redis {redis}; {versions}; commit {commit()}; load before the run {os.getloadavg()[0]:.1f}."
     )
 
 
@@ -45,7 +45,8 @@ def _processor() -> str:
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
 
 
-def _commit() -> str:
+def commit() -> str:
+    """Return the short name of the commit that is checked out, and whether files differ from it."""
     done = subprocess.run(
         ["git", "describe", "--always", "--dirty"],  # noqa: S607
         cwd=ROOT,

@@ -3,7 +3,6 @@
 import statistics
 from typing import Any
 
-from benchmarks import goals
 from benchmarks.contenders import named
 
 Row = dict[str, float | None]
@@ -19,8 +18,6 @@ def render(results: dict[str, Any]) -> str:
         f"{floors['ledger']:,.0f} jobs/s with only the three ledger writes."
     )
     parts = [results["machine"], heading, _speed(rows), _cost(rows), floor]
-    if "ours" in rows and len(rows) > 1:
-        parts.append(goals.render(rows))
     parts.append(f"Recording a sign-in (`benchmarks/sign_in.py`):\n\n```\n{results['sign_in']}\n```")
     return "\n\n".join(parts)
 

@@ -1,10 +1,9 @@
 """`make bench-tasks`: the same tasks on ours and its peers in one run, in turns. Part of `make bench`.
 
 ROUNDS=3 JOBS=1000 (of each kind) PICKUPS=20 RECOVERY=100 (seconds; 0: not measured). ONLY=ours,ox measures some. With
-ONLY or other JOBS, the document stays unchanged. The measurements are stored in var/bench-tasks.json each time.
+ONLY or other JOBS, the document stays unchanged. The measurements are stored in var/bench/ each time.
 """
 
-import json
 import os
 import sys
 import traceback
@@ -12,8 +11,8 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks import document, machine
-from benchmarks.contenders import ROOT
 from benchmarks.services import Services, services
+from benchmarks.stored import store
 from benchmarks.tasks import recovery, report
 from benchmarks.tasks.contenders import Contender, available, missing, named
 from benchmarks.tasks.measuring import Measurement, measure
@@ -24,7 +23,6 @@ ROUNDS = int(os.environ.get("ROUNDS", 3))
 JOBS = int(os.environ.get("JOBS", SHIPPED_JOBS))
 PICKUPS = int(os.environ.get("PICKUPS", 20))
 RECOVERY = float(os.environ.get("RECOVERY", 100))
-RESULTS = ROOT / "var" / "bench-tasks.json"
 PACKAGES = ("django", "django-q2", "psycopg", "django-ox", "django-tasks-db", "procrastinate", "huey", "celery")
 
 
@@ -40,8 +38,7 @@ def main() -> None:
         recovered = recovery.measure(chosen, running, RECOVERY) if RECOVERY else {}
         results["recovery"] = {name: asdict(each) for name, each in recovered.items()}
         results |= {"limit": RECOVERY, "missing": missing()}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(results))
+    store("tasks", results)
     print(text := report.render(results))
     if not ONLY and JOBS == SHIPPED_JOBS and RECOVERY:
         document.replace_section("tasks", text)
