@@ -7,13 +7,13 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.core.validators import validate_email
 from django.db import Error
 from django.utils import timezone
 
+from accounts.mail.addresses import deliverable
 from accounts.notices.sign_in import SignInNotice, enqueue_for_site
+from jobs.core.errors import Permanent
 from jobs.core.job import JobLog, Status
 from notifier.ops import doctor
 from notifier.ops.checks.findings import Finding, Verdict
@@ -54,9 +54,9 @@ def format_finding(finding: Finding) -> str:
 def send_notice(address: str) -> Finding:
     """Send a notice through queue, worker and mail server. Raises CommandError when the address is invalid."""
     try:
-        validate_email(address)
-    except ValidationError:
-        raise CommandError("--send needs a valid email address") from None
+        deliverable(address)
+    except Permanent as wrong:
+        raise CommandError(f"--send needs a valid email address: {wrong}") from None
     invented = SignInNotice(
         user_id=f"doctor-{uuid.uuid4()}",
         email=address,
