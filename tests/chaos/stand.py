@@ -213,8 +213,8 @@ class Stand:
         return process
 
     def _start_web(self, port: int) -> "subprocess.Popen[bytes]":
-        """A gunicorn that answers."""
-        command = [sys.executable, "-m", "gunicorn", "notifier.wsgi", "--bind", f"127.0.0.1:{port}"]
+        """A gunicorn that answers, with the priority of deploy/systemd where that is allowed."""
+        command = ["nice", "-n", "-5", sys.executable, "-m", "gunicorn", "notifier.wsgi", "--bind", f"127.0.0.1:{port}"]
         process = self._start(command, "web.log")
         eventually(lambda: request(port, "GET", "/healthz")[0] == 200, seconds=60)
         return process
