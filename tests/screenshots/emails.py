@@ -17,7 +17,7 @@ def all_emails(language: str, shop: Site) -> Iterator[tuple[str, str]]:
     yield "sign-in", render_payload(payload, language)[2]
     yield "sign-in-new-device", render_payload({**payload, **ALERT}, language)[2]
     yield "sign-in-long", render_payload({**payload, **ALERT, "name": "Ө" * 60, "browser": "X" * 40}, language)[2]
-    yield "sign-in-empty", render_payload({"locale": language}, language)[2]
+    yield "sign-in-empty", render_payload({"locale": language, "email": PAYLOAD["email"]}, language)[2]
     for kind in preview.Kind.values:
         posted = {**preview.payload_of(shop, kind), "locale": language}
         yield f"other-site-{kind}", render_payload(posted, language)[2]

@@ -39,7 +39,8 @@ EVENT: dict[str, Any] = {
 
 def account_email(kind: str, language: str, *, event: dict[str, Any] | None = None, **values: Any) -> Any:
     """Subject, text and HTML of an email about an account; a digest has two events."""
-    shown = {"name": "bat", "url": EVENT["undo_url"], "what": "delete", "stage": "asked", **values}
+    shown = {"name": "bat", "url": EVENT["undo_url"], "what": "delete", "stage": "asked"}
+    shown |= {"key": "nk_31907124_…", **values}
     account = {"account": "b***@example.mn"} if kind.startswith("dispute") else {}
     return render_account_content(kind, language, {**shown, "events": [{**EVENT, **account, **(event or {})}] * 2})
 
