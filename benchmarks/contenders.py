@@ -26,6 +26,7 @@ class Contender:
     commands: tuple[tuple[str, ...], ...]  # its workers
     apps: tuple[str, ...] = ()  # installed before the site's
     settings: dict[str, Any] = field(default_factory=dict)  # override the site's
+    engine: str = ""  # of its connections, when it cannot use the site's
     share: tuple[float, float] = (1.0, 0.2)  # its jobs at 0 and 50 ms, relative to JOBS: enough to last for seconds
     # SQL: the number of jobs whose end the ledger has not recorded
     unfinished: str = "SELECT count(*) FROM bench_ledger WHERE status <> 'completed'"
@@ -89,6 +90,7 @@ ALL = (
         ((*MANAGE, "procrastinate", "worker", "--concurrency", "4"),) * 2,
         ("procrastinate.contrib.django",),
         {"PROCRASTINATE_IMPORT_PATHS": [f"{PEERS}.procrastinate"]},
+        engine="django.db.backends.postgresql",
         share=(1.0, 0.4),
     ),
     Contender(

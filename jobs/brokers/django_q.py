@@ -174,17 +174,20 @@ def time_limit(seconds: int) -> Iterator[None]:
 
 
 def _begin_task(task: dict[str, Any], **_: Any) -> None:
-    """Pass the receipts to the task's function, which drops the messages; the monitor must not."""
-    receipts = task.pop("ack_id", None)
-    receipts = receipts if isinstance(receipts, list) else [receipts]
-    task["kwargs"] = {**task["kwargs"], "receipts": receipts}
+    """Pass the receipts to the task's function, which drops the messages; the monitor must not.
+
+    A task of another broker than ours, whose receipts are no list, runs as in django-q2.
+    """
+    if not isinstance(task.get("ack_id"), list):
+        return
+    task["kwargs"] = {**task["kwargs"], "receipts": task.pop("ack_id")}
     context = process_context()
     context.scoreboard.started(urgent=_is_urgent(task), reserved=context.reserved)
 
 
 def _end_task(task: dict[str, Any], **_: Any) -> None:
-    task["kwargs"].pop("receipts", None)
-    process_context().scoreboard.done()
+    if task["kwargs"].pop("receipts", None) is not None:
+        process_context().scoreboard.done()
 
 
 def _is_urgent(task: dict[str, Any]) -> bool:
