@@ -41,4 +41,10 @@ def enqueue_task(request: Any, sign_in: SignIn) -> Any:
     return Status(202, {"jobId": key})
 
 
+@api.get("/healthz")
+def alive(request: Any) -> dict[str, Any]:
+    """Answer that the program runs; notifier/wsgi.py resolves this path."""
+    return {}
+
+
 urlpatterns = [path("", api.urls)]
