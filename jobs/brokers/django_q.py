@@ -37,6 +37,7 @@ from django_q.signing import BadSignature, PickleSerializer, SignedPackage
 from django_q.timeout import TimeoutHandler
 from django_q.worker import worker
 
+from jobs.brokers.lanes import ORDER
 from jobs.brokers.task_queue import Reader, TaskQueue
 from jobs.core.pauses import URGENT_LANES
 from jobs.core.scoreboard import process_context
@@ -176,18 +177,26 @@ def time_limit(seconds: int) -> Iterator[None]:
 def _begin_task(task: dict[str, Any], **_: Any) -> None:
     """Pass the receipts to the task's function, which drops the messages; the monitor must not.
 
-    A task of another broker than ours, whose receipts are no list, runs as in django-q2.
+    A task of another program runs as in django-q2.
     """
-    if not isinstance(task.get("ack_id"), list):
+    if not _is_ours(task):
         return
-    task["kwargs"] = {**task["kwargs"], "receipts": task.pop("ack_id")}
+    receipts = task.pop("ack_id", None)
+    receipts = receipts if isinstance(receipts, list) else [receipts]
+    task["kwargs"] = {**task["kwargs"], "receipts": receipts}
     context = process_context()
     context.scoreboard.started(urgent=_is_urgent(task), reserved=context.reserved)
 
 
 def _end_task(task: dict[str, Any], **_: Any) -> None:
-    if task["kwargs"].pop("receipts", None) is not None:
+    if _is_ours(task):
+        task["kwargs"].pop("receipts", None)
         process_context().scoreboard.done()
+
+
+def _is_ours(task: dict[str, Any]) -> bool:
+    """Return whether a task is one of our jobs: its group is a lane, since version 1.0, and its function is of ours."""
+    return task.get("group") in ORDER or str(task["func"]).startswith("jobs.")
 
 
 def _is_urgent(task: dict[str, Any]) -> bool:

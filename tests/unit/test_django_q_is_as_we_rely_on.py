@@ -174,6 +174,20 @@ def test_5_the_worker_calls_us_around_a_task(titles, given, receipts):
     assert " processing 2 jobs" in titles[1]
 
 
+def test_5_a_task_of_another_program_runs_as_in_django_q(titles):
+    calls.clear()
+    set_context("host:1")
+    broker, results = Broker(), queue.Queue()
+    async_task(f"{__name__}.note", 1, broker=broker)
+    (payload,) = broker.enqueued
+    worker.worker(
+        filled({**SignedPackage.loads(payload), "ack_id": 7}), results, multiprocessing.Value("f", -1), TIMEOUT
+    )
+    call, task = calls.pop(), results.get_nowait()
+    assert (call["arguments"], call["keywords"], call["during"].started) == ((1,), {}, 0)
+    assert (task["success"], task["ack_id"]) == (True, 7)
+
+
 def test_6_a_timeout_is_an_alarm_that_ends_the_process(titles):
     assert issubclass(TimeoutException, SystemExit)
     task, timer = run_in_worker(sleep, [7])
