@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -153,12 +154,19 @@ class Stand:
     def end_connections(self) -> None:
         self.postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'chaos'")
 
+    def _waits_for_standby(self) -> bool:
+        """Have commits wait for a standby; False while every connection is taken, as after vanished packets."""
+        with suppress(psycopg.OperationalError):
+            self.postgres.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            self.postgres.execute("SELECT pg_reload_conf()")
+            return True
+        return False
+
     def fail_over(self) -> None:
         """Loses the primary; its standby, which has acknowledged every commit, takes its place and its address."""
         standby = SmallStandby(self.postgres) if self.namespaces else Standby(self.postgres)
         standby.start()
-        self.postgres.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-        self.postgres.execute("SELECT pg_reload_conf()")
+        eventually(self._waits_for_standby, seconds=60)
         eventually(standby.replayed, seconds=60)
         lost, self.postgres = self.postgres, standby
         lost.kill()
