@@ -195,7 +195,7 @@ def _end_task(task: dict[str, Any], **_: Any) -> None:
 
 
 def _is_ours(task: dict[str, Any]) -> bool:
-    """Return whether a task is one of our jobs: its group is a lane, since version 1.0, and its function is of ours."""
+    """Return whether a task is one of our jobs: its group is a lane, or, without a group, its function is in `jobs`."""
     return task.get("group") in ORDER or str(task["func"]).startswith("jobs.")
 
 

@@ -154,7 +154,9 @@ def test_each_thing_that_is_wrong_is_said_with_what_to_do(now):
     assert shown[0] == "1 of 1 attempts failed in the last 5 minutes (unreachable)."
     assert shown[1].startswith("1 jobs are waiting; the oldest has been due for 4 min")
     assert shown[2] == "1 dead letter. The most frequent error: ConnectionRefusedError."
-    assert "EMAIL_HOST" in client.get("/admin/").content.decode()
+    page = client.get("/admin/").content.decode()
+    assert "EMAIL_HOST" in page
+    assert f'<strong>{shown[0]}</strong> <q lang="en">{said}</q>' in page
     failure = Failure("configuration", "SMTP 535", 535, "535 no", "")
     pauses.open_breaker("signin-notification", failure)
     assert "breaker of signin-notification is open" in warnings(client)[0]
