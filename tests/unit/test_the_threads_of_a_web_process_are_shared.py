@@ -1,10 +1,15 @@
-"""The shares of gunicorn's worker: no group of requests takes every thread, and /healthz has its own."""
+"""The shares of gunicorn's worker: no group of requests takes every thread, and /healthz needs none."""
 
+import io
+import socket
 import threading
+from types import SimpleNamespace
 
 import pytest
 
-from notifier.web.worker import Share, Threads
+from notifier.ops.health import healthz
+from notifier.web import worker
+from notifier.web.worker import Share, Threads, Worker
 
 
 @pytest.fixture
@@ -25,11 +30,7 @@ def occupy(share: Share, tasks: int) -> threading.Event:
 @pytest.mark.parametrize(
     ("head", "name"),
     [
-        (b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "probes"),
-        (b"HEAD /healthz?from=lb HTTP/1.1\r\n\r\n", "probes"),
-        (b"GET /healthz HTTP/1.1\r\nHost:", "people"),  # the rest may never come
         (b"POST /healthz HTTP/1.1\r\nContent-Length: 9\r\n\r\n", "people"),
-        (b"GET /healthzz HTTP/1.1\r\n\r\n", "people"),
         (b"POST /api/jobs/signin-notification HTTP/1.1\r\n\r\n", "programs"),
         (b"POST /anymail/mailgun/tracking/ HTTP/1.1\r\n\r\n", "programs"),
         (b"GET /accounts/login/ HTTP/1.1\r\n\r\n", "people"),
@@ -41,8 +42,8 @@ def test_a_request_goes_to_the_share_of_its_kind(shares, head, name):
     assert shares.share_for(head) is getattr(shares, name)
 
 
-@pytest.mark.parametrize(("busy", "free"), [("programs", "people"), ("people", "programs"), ("people", "probes")])
-def test_a_share_whose_requests_all_hang_leaves_the_others_their_threads(shares, busy, free):
+@pytest.mark.parametrize(("busy", "free"), [("programs", "people"), ("people", "programs")])
+def test_a_share_whose_requests_all_hang_leaves_the_other_a_thread(shares, busy, free):
     end = occupy(getattr(shares, busy), 20)
     try:
         assert getattr(shares, free).submit(lambda: "answered").result(10) == "answered"
@@ -50,13 +51,74 @@ def test_a_share_whose_requests_all_hang_leaves_the_others_their_threads(shares,
         end.set()
 
 
-def test_with_every_thread_taken_healthz_still_has_one(shares):
-    ends = [occupy(shares.programs, 20), occupy(shares.people, 20)]
-    try:
-        assert shares.probes.submit(lambda: "answered").result(10) == "answered"
-    finally:
-        for end in ends:
-            end.set()
+class Accepting(Worker):
+    """A worker that has accepted one connection, and has no thread for it."""
+
+    alive, nr_conns, tpool = True, 1, None
+
+    def __init__(self):
+        pass
+
+
+def accept(request: bytes, *, parser=None) -> socket.socket:
+    """Have a worker without threads accept a connection on which `request` has arrived; return the client's end."""
+    ours, theirs = socket.socketpair()
+    theirs.sendall(request)
+    theirs.settimeout(5)
+    conn = SimpleNamespace(sock=ours, parser=parser, initialized=bool(parser), data_ready=False, close=ours.close)
+    Accepting().enqueue_req(conn)
+    return theirs
+
+
+def received(client: socket.socket) -> bytes:
+    with client:
+        return b"".join(iter(lambda: client.recv(4096), b""))
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/healthz?from=lb"])
+def test_healthz_needs_no_thread_and_has_the_answer_of_the_view(path, rf):
+    head, _, body = received(accept(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())).partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ") for line in lines)
+    view = healthz(rf.get("/healthz"))
+    assert (status, body) == ("HTTP/1.1 200 OK", view.content)
+    assert headers.pop("Connection") == "close"
+    assert headers == {**view.headers, "Content-Length": str(len(body))}
+
+
+def test_the_answer_to_head_has_no_body():
+    answer = received(accept(b"HEAD /healthz HTTP/1.0\r\n\r\n"))
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_a_client_that_has_left_does_no_harm():
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    worker.send_answer(SimpleNamespace(sock=ours, close=ours.close), worker.PROBE_ANSWER)
+    assert ours.fileno() == -1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /healthz HTTP/1.1\r\nHost:",  # the rest may never come
+        b"POST /healthz HTTP/1.1\r\nContent-Length: 9\r\n\r\n",
+        b"GET /healthzz HTTP/1.1\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n\r\nGET / HTTP/1.1",
+        b"GET http://a/healthz HTTP/1.1\r\n\r\n",
+        b"",
+    ],
+)
+def test_other_bytes_are_left_to_a_thread(head):
+    assert worker.answer_to_probe(head) == b""
+
+
+def test_a_probe_behind_an_unanswered_request_waits_for_it():
+    parser = SimpleNamespace(unreader=SimpleNamespace(buf=io.BytesIO(b"GET / HTTP/1.1\r\n")))
+    with pytest.raises(AttributeError, match="share_for"):  # it asks for a thread, and this worker has none
+        accept(b"GET /healthz HTTP/1.1\r\n\r\n", parser=parser)
 
 
 def test_tasks_of_a_share_run_in_order_and_an_error_stays_in_its_future(shares):
