@@ -121,7 +121,7 @@ class Worker(gthread.ThreadWorker):
         super().run()
 
     def enqueue_req(self, conn: Any) -> None:
-        """Answer a probe, queue another request in the share of its kind, and leave a silent connection to the poller."""
+        """Answer a probe, queue another request by its kind, leave a silent connection to the poller."""
         head = _first_bytes(conn.sock)
         if not _has_more(conn) and (answer := answer_to_probe(head or b"")):
             self.nr_conns -= 1
