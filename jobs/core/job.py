@@ -7,7 +7,7 @@ ended, and settles nothing. All times come from the database's clock.
 
 import json
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any
 
 from django.core.validators import RegexValidator
 from django.db import models, transaction
@@ -18,8 +18,11 @@ from django.utils.translation import gettext_lazy as _
 from jobs.conf import conf
 from jobs.core import attempts, job_types, pauses, sql
 from jobs.core.errors import ErrorClass, Failure
-from jobs.core.errors import Reason as Reason  # others import it from here
+from jobs.core.errors import Reason as Reason  # others import it and these from here
+from jobs.core.job_reads import CLAIMABLE as CLAIMABLE
+from jobs.core.job_reads import WAITING as WAITING
 from jobs.core.job_reads import JobReads
+from jobs.core.job_reads import Status as Status
 from jobs.core.pauses import Lane
 from jobs.core.sql import from_now, statements, together
 
@@ -28,69 +31,29 @@ STORED_ID = r"^[A-Za-z0-9._:-]{1,200}\Z"  # another site's: its source, a colon,
 THIS_SITE = "signal"  # the source of this site's own jobs
 OF_OTHERS = ~Q(source=THIS_SITE)
 LOST_LIMIT = 5  # workers that one job may kill before it is poison
-
-
-class Status(models.TextChoices):
-    """Where a job is in its life."""
-
-    ENQUEUED = "enqueued", _("waiting")
-    PROCESSING = "processing", _("running")
-    COMPLETED = "completed", _("completed")
-    FAILED = "failed", _("failed, will be tried again")
-    DLQ = "dlq", _("dead letter")
-    DISCARDED = "discarded", _("discarded")
-
-
-WAITING = (Status.ENQUEUED, Status.FAILED)
 DEAD_GROUP = ("fingerprint", "error_class", "dlq_reason", "processed_at")
-CLAIMABLE = (*WAITING, Status.PROCESSING)  # due, due again, or with an expired lease
 
 
 class JobQuerySet(JobReads["JobLog"]):
-    """Jobs by their state, and every move of many jobs."""
-
-    def due(self) -> Self:
-        """Return the waiting jobs that are due."""
-        return self.filter(status__in=WAITING, run_at__lte=Now())
-
-    def runnable(self) -> Self:
-        """Return the waiting jobs that are due and that no suspension holds."""
-        return self.due().exclude(pauses.held())
-
-    def lease_expired(self) -> Self:
-        """Return the running jobs whose lease has expired."""
-        return self.filter(status=Status.PROCESSING, lease_until__lt=Now())
-
-    def dead(self) -> Self:
-        """Return the dead letters."""
-        return self.filter(status=Status.DLQ)
-
-    def leased_by(self, owner: str) -> Self:
-        """Return the running jobs whose lease a worker holds; owner: of a cluster ("name/") or of one worker."""
-        mine = Q(worker__startswith=owner) if owner.endswith("/") else Q(worker=owner)
-        return self.filter(mine, status=Status.PROCESSING, lease_until__gt=Now())
+    """Jobs, and every move of many jobs."""
 
     def expire_leases(self) -> int:
         """End the leases of these running jobs now; return how many. The attempt number still fences their workers."""
         return self.filter(status=Status.PROCESSING).update(lease_until=Now())
 
-    def lease_left(self, pk: int, attempt: int) -> float | None:
-        """Return the seconds until the lease of an attempt ends; None when the attempt is not running."""
-        running = self.filter(pk=pk, status=Status.PROCESSING, attempt_count=attempt, lease_until__isnull=False)
-        left = running.values_list(F("lease_until") - Now(), flat=True).first()
-        return left.total_seconds() if left is not None else None
-
-    def next_attempt(self, pk: int) -> tuple[int, float] | None:
-        """Return the number of a waiting job's next attempt, and the seconds until it is due (0 or less: it is)."""
-        waiting = self.filter(pk=pk, status__in=WAITING)
-        found = waiting.values_list(F("attempt_count") + 1, F("run_at") - Now()).first()
-        return (found[0], found[1].total_seconds()) if found else None
-
     def claim_many(self, attempts: list[tuple[int, int]], worker: str) -> list["JobLog"]:
-        """Claim jobs for `attempts`, (key, number of the attempt) pairs; return those that were claimed."""
+        """Claim jobs for `attempts`, (key, number of the attempt) pairs; return those that were claimed.
+
+        The lease of a type that was unknown until now is corrected afterwards.
+        """
         if not together.is_possible() or any(attempt != 1 for _, attempt in attempts):
             return [job for pk, attempt in attempts if (job := self.claim(pk, attempt, worker))]
-        return sorted(self.raw(*self._claiming([pk for pk, _ in attempts], worker)), key=lambda job: job.pk)
+        leases = job_types.leases()
+        claimed = sorted(self.raw(*self._claiming([pk for pk, _ in attempts], worker)), key=lambda job: job.pk)
+        for job in claimed:
+            if (lease := job.policy.lease) != leases.get(job.job_type, conf.JOB_LEASE_SECONDS):
+                self.filter(pk=job.pk, attempt_count=1, worker=worker).update(lease_until=from_now(lease))
+        return claimed
 
     def _claiming(self, pks: list[int], worker: str) -> sql.Other:
         return statements.CLAIM_FIRST, [worker, json.dumps(job_types.leases()), conf.JOB_LEASE_SECONDS, pks]

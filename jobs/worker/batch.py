@@ -59,12 +59,12 @@ class Batch:
         Raises a timeout's SystemExit after all is settled, and the database's error when the database is away.
         """
         try:
-            self._set_limited_apart()
+            if len(self._unclaimed) > 1:
+                self._set_limited_apart()
             while self._may_claim():
                 with timeout_postponed():
                     claimed = self._precheck(self._claim(self._executor.claim_size(len(self._unclaimed))))
-                for outcomes in self._executor.execute(claimed, self._claim_more):
-                    self._settle(outcomes)
+                self._execute(claimed)
             if self._limited:
                 self._work_limited()
         except SystemExit:  # django-q2's TimeoutException is one
@@ -77,10 +77,7 @@ class Batch:
             self._release_unclaimed()
 
     def _set_limited_apart(self) -> None:
-        """Set the attempts of types with a timeout of their own apart: no other claimed job may wait for them.
-
-        A type that was unknown until now is asked for here, so that the claim knows its lease.
-        """
+        """Set the attempts of types with a timeout of their own apart: no other claimed job may wait for them."""
         where = Q(job_type__in=job_types.leases())
         for prefix in job_types.resolved_prefixes():
             where |= Q(job_type__startswith=prefix)
@@ -90,6 +87,19 @@ class Batch:
         limited = {pk for pk, name in found.items() if (kind := types[name]) and kind.policy.timeout is not None}
         self._limited = [attempt for attempt in self._unclaimed if attempt[0] in limited]
         self._unclaimed = [attempt for attempt in self._unclaimed if attempt[0] not in limited]
+
+    def _execute(self, jobs: list[JobLog]) -> None:
+        """Run claimed jobs. One whose type has a timeout of its own is the only job of the task."""
+        if len(jobs) == 1 and jobs[0].policy.timeout is not None:
+            self._execute_alone(jobs[0])
+        else:
+            for outcomes in self._executor.execute(jobs, self._claim_more):
+                self._settle(outcomes)
+
+    def _execute_alone(self, job: JobLog) -> list[JobLog]:
+        """Run a claimed job within the time limit of its type; return the next one, if it was claimed."""
+        with time_limit(job.policy.time_limit):
+            return self._settle([self._executor.execute_alone(job)], claims_next=True)
 
     def _work_limited(self) -> None:
         """Run jobs with a timeout of their own one at a time: one in any case, more until the time budget is spent."""
@@ -103,8 +113,7 @@ class Batch:
                 with timeout_postponed():
                     claimed = self._precheck(self._claim(1))
             for job in claimed:
-                with time_limit(job.policy.time_limit):
-                    claimed = self._settle([self._executor.execute_alone(job)], claims_next=True)
+                claimed = self._execute_alone(job)
             may_claim = self._may_claim()
 
     def _claim(self, count: int) -> list[JobLog]:

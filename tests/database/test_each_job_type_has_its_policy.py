@@ -90,6 +90,16 @@ def test_the_lease_follows_the_time_limit(timeout, lease):
             assert job.lease_until - job.processing_at == timedelta(seconds=lease)
 
 
+def test_the_only_job_of_a_task_has_the_time_limit_of_its_type():
+    with sample_types.registered(policy=Policy(timeout=1)) as handled:
+        handled.behave = lambda job: time.sleep(30)
+        job = sample_types.enqueue("slow")
+        with pytest.raises(TimeoutException):
+            run_all([job])
+    job.refresh_from_db()
+    assert (job.status, job.error) == ("failed", "its worker took longer than 1 s")
+
+
 def test_a_job_that_takes_longer_than_its_type_allows_is_interrupted():
     with sample_types.registered(policy=Policy(timeout=1)) as handled:
         handled.behave = lambda job: time.sleep(30)

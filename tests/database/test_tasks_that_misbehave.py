@@ -156,6 +156,14 @@ def test_options_are_the_policy_of_the_job_above_and_below_the_decorator():
     assert (below.period, below.key) == (60.0, ("user",))
 
 
+def test_a_task_that_was_unknown_until_its_claim_has_its_lease():
+    sample_tasks.patient.enqueue()
+    job_types.unregister("task:tests.support.sample_tasks.patient")
+    [claimed] = JobLog.objects.claim_many([(JobLog.objects.get().pk, 1)], "worker")
+    claimed.refresh_from_db()
+    assert 9 < (claimed.lease_until - claimed.processing_at).total_seconds() < 20
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
