@@ -37,7 +37,6 @@ from django_q.signing import BadSignature, PickleSerializer, SignedPackage
 from django_q.timeout import TimeoutHandler
 from django_q.worker import worker
 
-from jobs.brokers.lanes import ORDER
 from jobs.brokers.task_queue import Reader, TaskQueue
 from jobs.core.pauses import URGENT_LANES
 from jobs.core.scoreboard import process_context
@@ -51,6 +50,7 @@ RELIEF_AFTER = 1.0  # seconds for which the only worker has been busy with one t
 RELIEF_SECONDS = 30.0  # without an urgent task, after which a relief ends
 UNGUARDED = -1.0  # a worker's `timer`: idle, as the sentinel reads it
 SENTINEL_SLACK = 3  # seconds after a worker's alarm when the sentinel kills it, as in django-q2
+OURS = "jobs.worker."  # the beginning of the functions that our tasks name
 OTHER_PROCESSES = 4  # of a cluster, in addition to its workers: main, sentinel, pusher, monitor
 
 MESSAGES = MessageTable(OrmQ)
@@ -195,8 +195,8 @@ def _end_task(task: dict[str, Any], **_: Any) -> None:
 
 
 def _is_ours(task: dict[str, Any]) -> bool:
-    """Return whether a task is one of our jobs: its group is a lane, or, without a group, its function is in `jobs`."""
-    return task.get("group") in ORDER or str(task["func"]).startswith("jobs.")
+    """Return whether a task runs our jobs. Its group says nothing: another program may have a group `default` too."""
+    return str(task["func"]).startswith(OURS)
 
 
 def _is_urgent(task: dict[str, Any]) -> bool:

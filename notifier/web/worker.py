@@ -13,6 +13,7 @@ Only the main process of gunicorn imports this module, before the settings: it u
 
 import gc
 import os
+import select
 import socket
 import sys
 import threading
@@ -147,11 +148,16 @@ class Worker(gthread.ThreadWorker):
             return
         for listener in self.sockets:
             listener.setblocking(False)
-            before = -1
-            while before < self.nr_conns:  # `accept` returns without a connection when there is none
-                before = self.nr_conns
+            while has_waiting(listener):  # `nr_conns` says nothing: a probe is answered and closed while it is accepted
                 self.accept(listener)
             listener.close()
+
+
+def has_waiting(listener: socket.socket) -> bool:
+    """Return whether the kernel has accepted a connection that no process has taken yet."""
+    waiting = select.poll()
+    waiting.register(listener, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def answer_to_probe(head: bytes) -> bytes:

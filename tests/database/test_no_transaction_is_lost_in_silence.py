@@ -56,6 +56,13 @@ def suppress_without_a_savepoint() -> None:
 
 
 @transaction.atomic
+def keep_in_a_transaction_that_is_broken() -> None:
+    with suppress(LookupError), transaction.atomic(savepoint=False):
+        raise LookupError
+    keep("UPDATE accounts_user SET username = 'lost'")
+
+
+@transaction.atomic
 def meet_a_limit_of_the_server() -> None:
     channels.notify_after_commit("lost")
     User.objects.update(username="lost")
@@ -66,6 +73,12 @@ def meet_a_limit_of_the_server() -> None:
 def test_a_suppressed_error_is_raised_at_the_commit(work, bat):
     with pytest.raises(InternalError, match="nothing was committed"):
         work()
+    assert names() == [bat.username]
+
+
+def test_no_statement_is_kept_for_a_commit_that_will_not_come(bat):
+    with pytest.raises(transaction.TransactionManagementError, match="until the end of the 'atomic' block"):
+        keep_in_a_transaction_that_is_broken()
     assert names() == [bat.username]
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 from django.conf import settings
@@ -154,7 +155,8 @@ def run_in_worker(function, receipts):
     set_context("host:1")
     payload = django_q.pack_task(f"{__name__}.{function.__name__}", id="7", name="2 jobs", lane="alert")
     results, timer = queue.Queue(), multiprocessing.Value("f", -1)
-    worker.worker(filled({**SignedPackage.loads(payload), "ack_id": receipts}), results, timer, TIMEOUT)
+    with patch.object(django_q, "OURS", __name__):
+        worker.worker(filled({**SignedPackage.loads(payload), "ack_id": receipts}), results, timer, TIMEOUT)
     return results.get_nowait(), timer.value
 
 
@@ -174,11 +176,12 @@ def test_5_the_worker_calls_us_around_a_task(titles, given, receipts):
     assert " processing 2 jobs" in titles[1]
 
 
-def test_5_a_task_of_another_program_runs_as_in_django_q(titles):
+@pytest.mark.parametrize("group", [None, "mine", "default", "urgent"])
+def test_5_a_task_of_another_program_runs_as_in_django_q(titles, group):
     calls.clear()
     set_context("host:1")
     broker, results = Broker(), queue.Queue()
-    async_task(f"{__name__}.note", 1, broker=broker)
+    async_task(f"{__name__}.note", 1, group=group, broker=broker)
     (payload,) = broker.enqueued
     worker.worker(
         filled({**SignedPackage.loads(payload), "ack_id": 7}), results, multiprocessing.Value("f", -1), TIMEOUT

@@ -3,6 +3,7 @@
 import io
 import socket
 import threading
+from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
@@ -119,6 +120,40 @@ def test_a_probe_behind_an_unanswered_request_waits_for_it():
     parser = SimpleNamespace(unreader=SimpleNamespace(buf=io.BytesIO(b"GET / HTTP/1.1\r\n")))
     with pytest.raises(AttributeError, match="share_for"):  # it asks for a thread, and this worker has none
         accept(b"GET /healthz HTTP/1.1\r\n\r\n", parser=parser)
+
+
+class Ending(Accepting):
+    """A worker that ends: it notes each request for which it asks for a thread."""
+
+    alive, nr_conns, _accepting, cfg = False, 0, True, None
+
+    def __init__(self, listener):
+        self.sockets, self.poller, self.tpool = [listener], SimpleNamespace(unregister=lambda _: None), self
+        self.taken, self.connections = [], []
+
+    def share_for(self, head):
+        self.taken.append(head.split()[1])
+        return self
+
+    def submit(self, _handle, conn, _arrived):
+        self.connections.append(conn)
+        return Future()
+
+
+def test_a_worker_that_ends_takes_the_connections_behind_a_probe_too():
+    listener = socket.create_server(("127.0.0.1", 0))
+    paths = ["/a", "/healthz", "/b", "/healthz", "/healthz", "/c"]
+    clients = [socket.create_connection(listener.getsockname(), 5) for _ in paths]
+    for client, path in zip(clients, paths, strict=True):
+        client.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+    ending = Ending(listener)
+    ending.set_accept_enabled(enabled=False)
+    assert (ending.taken, ending.nr_conns) == ([b"/a", b"/b", b"/c"], 3)
+    for client, path in zip(clients, paths, strict=True):
+        if path == "/healthz":
+            assert received(client).startswith(b"HTTP/1.1 200 OK")
+    for each in [*clients, *ending.connections]:
+        each.close()
 
 
 def test_tasks_of_a_share_run_in_order_and_an_error_stays_in_its_future(shares):

@@ -121,10 +121,12 @@ class ShortTransactions(base.DatabaseWrapper):
     def execute_with_commit(self, statement: str, values: Sequence[Any]) -> bool:
         """Keep a statement until the commit, or until the next statement; False when no commit of ours comes next.
 
-        Its errors are raised there. Within a savepoint it is kept until that ends.
+        Its errors are raised there. Within a savepoint it is kept until that ends. As for every statement, Django's
+        TransactionManagementError is raised in a transaction that can only be rolled back.
         """
         if not (self._is_short and self.in_atomic_block) or None in self.savepoint_ids[-1:]:
             return False
+        self.validate_no_broken_transaction()
         self.connection.kept.append((statement, values))
         return True
 
