@@ -4,7 +4,7 @@
 
 It signs in with the real password hasher through the real views, with accounts that are deleted afterwards. Each
 account signs in often enough to have a history and a known browser, and so seldom that each sign-in has a notice.
-What is loaded is left out of garbage collections, as in gunicorn's workers (notifier/web/worker.py).
+The loaded code is left out of garbage collections, as in gunicorn's workers (notifier/web/worker.py).
 """
 
 import gc

@@ -1,6 +1,7 @@
-"""A steady stream, a part of `make bench`: two processes enqueue RATE=1200 jobs a second, while two workers send.
+"""A steady stream of jobs, a part of `make bench`: two processes enqueue while two workers send.
 
-ROUNDS=3 of SECONDS=10. The pickup is that of single jobs among the others, from the return of `enqueue` to the email.
+RATE=1200 jobs a second, ROUNDS=3 of SECONDS=10. The pickup is that of single jobs among the others, from the return of
+`enqueue` to the email.
 """
 
 import os
