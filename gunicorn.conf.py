@@ -36,7 +36,7 @@ with unloaded_afterwards():
 
 bind = f"[{settings.HOST}]:{settings.PORT}" if ":" in settings.HOST else f"{settings.HOST}:{settings.PORT}"
 workers = settings.WEB_WORKERS
-worker_class = Worker  # gthread, with a thread for /healthz
+worker_class = Worker  # gthread, whose accepting thread answers /healthz
 threads = 4
 graceful_timeout = 10
 keepalive = 75  # seconds: longer than a proxy keeps an idle connection, so that it uses none that we close (E7)

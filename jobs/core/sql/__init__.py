@@ -1,4 +1,4 @@
-"""What differs by database: other modules call a function of this package, and do not ask which database is in use.
+"""Functions and statements that differ by database. Other modules call them, and do not ask which database is in use.
 
 PostgreSQL is the database of production. SQLite serves a first look and the quick tests; it has one writer, so its
 statements need no locks.
