@@ -138,7 +138,7 @@ GOALS = (
         AT_MOST,
         8,
         lambda n: n.part("growth", "connections", "workers-8"),
-        "besides them the reserved worker, the pusher and the watchdog have one each",
+        "the reserved worker, the pusher and the watchdog have one each in addition",
     ),
     Goal("an urgent job behind 100,000, longest ms", AT_MOST, 1000, lambda n: n.part("lanes", "urgent"), "its claim"),
     Goal(

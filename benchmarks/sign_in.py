@@ -57,7 +57,7 @@ def main(rounds: int) -> None:
     gc.collect()
     gc.freeze()
     recorded.clear()
-    requests = [spent for number in range(1, rounds // SIGN_INS_OF_A_USER + 2) for spent in _sign_ins(number)]
+    requests = [took for number in range(1, rounds // SIGN_INS_OF_A_USER + 2) for took in _sign_ins(number)]
     requests, recorded = requests[:rounds], recorded[:rounds]
     with CaptureQueriesContext(connection) as queries:
         original(*recordings[-1])
