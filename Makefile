@@ -5,7 +5,7 @@
 # make coverage   the suite on PostgreSQL, and the lines of code that it ran
 # make test-world   the long state machines, silent and failing servers, npm's mail reader, other sites' applications, more variants of pages           DISPUTE_EXAMPLES=5000 make test-world
 # make test-matrix  the suite on each pair of Python and Django for which the machine has the Python     PAIRS=3.12:6.1 make test-matrix ARGS="-k mailbox"
-# make check   format, lint, types, imports, templates, translations, deployment settings
+# make check   format, lint, types, imports, security, words, templates, translations, deployment settings
 # make lint-deploy   every check of compose.yaml, deploy/ and .github/ for which the machine has tools
 # make smoke   five cases against a running site: `make run`, or any          make smoke URL=https://... KEY=nk_...
 # make chaos   everything is killed, cut off or full while emails are counted  make chaos MINUTES=20 KINDS=stop-postgres,failover
@@ -18,7 +18,7 @@
 # make lighthouse   accessibility and performance of five pages (npm)        make lighthouse ARGS="--rounds 1"
 # make prune-bench  does a job wait while 1,000,000 old ones are pruned?      make prune-bench OLD=100000 RATE=50
 # make bench   ours and ten other queues, the same work in one run           make bench ROUNDS=3 JOBS=1000 ONLY=ours,huey
-#              (QUICK=1: one small round; with it or ONLY no document is written; N=100: sign-ins of benchmarks/sign_in.py)
+#              (QUICK=1: one small round; with it or ONLY no document is written; N=200: sign-ins of benchmarks/sign_in.py)
 # make bench-growth  the rate with millions of rows, more workers, clusters   make bench-growth ONLY=empty,finished SCALE=0.1
 # make bench-ideas   what each idea of the fast path gives alone             make bench-ideas ROUNDS=3 JOBS=4000
 # make bench-lanes   what waits behind 100,000 routine notices, as part of make bench   make bench-lanes BEHIND=10000

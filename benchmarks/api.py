@@ -9,7 +9,6 @@ import os
 import statistics
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 from contextlib import closing
 from dataclasses import dataclass
@@ -94,8 +93,6 @@ def _is_up(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2):
             return True
-    except urllib.error.HTTPError:  # a floor has no such page
-        return True
     except OSError:
         return False
 

@@ -1,4 +1,4 @@
-"""`make bench`: ours and its peers in one run, in turns. It writes docs/performance.md and its chart.
+"""`make bench`: ours and its peers in one run, in turns. It writes "The comparison" in docs/performance.md.
 
 ROUNDS=3 JOBS=1000 N=200 (sign-ins). ONLY=ours,stock measures some. QUICK=1 is one small round, to see that everything
 works. With either, the document stays unchanged. The measurements are stored in var/bench/ each time.

@@ -13,7 +13,6 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 MANAGE = (sys.executable, str(ROOT / "manage.py"))
 PEERS = "benchmarks.peers"
-LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 
 
 @dataclass(frozen=True)

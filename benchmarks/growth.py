@@ -22,8 +22,6 @@ from benchmarks.testbed import Testbed
 JOBS, ROUNDS = int(os.environ.get("JOBS", 6000)), int(os.environ.get("ROUNDS", 3))
 KINDS = {"finished": rows.finished, "waiting": rows.waiting, "delayed": rows.delayed}
 SCALE, ONLY = float(os.environ.get("SCALE", 1)), os.environ.get("ONLY", "")
-
-
 CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
 
 

@@ -1,4 +1,4 @@
-"""The measurements of a run as Markdown: medians of the rounds, ratios to ours, and the goals."""
+"""The measurements of a run as Markdown: medians of the rounds, and ratios to ours."""
 
 import statistics
 from typing import Any

@@ -4,7 +4,7 @@
 
 It signs in with the real password hasher through the real views, with accounts that are deleted afterwards. Each
 account signs in often enough to have a history and a known browser, and so seldom that each sign-in has a notice.
-What is loaded is left out of garbage collections, as in gunicorn's workers (notifier/web/worker.py).
+The loaded code is left out of garbage collections, as in gunicorn's workers (notifier/web/worker.py).
 """
 
 import gc
@@ -57,7 +57,7 @@ def main(rounds: int) -> None:
     gc.collect()
     gc.freeze()
     recorded.clear()
-    requests = [spent for number in range(1, rounds // SIGN_INS_OF_A_USER + 2) for spent in _sign_ins(number)]
+    requests = [took for number in range(1, rounds // SIGN_INS_OF_A_USER + 2) for took in _sign_ins(number)]
     requests, recorded = requests[:rounds], recorded[:rounds]
     with CaptureQueriesContext(connection) as queries:
         original(*recordings[-1])

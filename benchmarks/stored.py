@@ -1,4 +1,4 @@
-"""The numbers of each benchmark in var/bench/NAME.json, for the table of goals and the chart."""
+"""The numbers of each benchmark in var/bench/NAME.json, for the table of goals."""
 
 import json
 from typing import Any

@@ -1,6 +1,7 @@
-"""A steady stream, a part of `make bench`: two processes enqueue RATE=1200 jobs a second, while two workers send.
+"""A steady stream of jobs, a part of `make bench`: two processes enqueue while two workers send.
 
-ROUNDS=3 of SECONDS=10. The pickup is that of single jobs among the others, from the return of `enqueue` to the email.
+RATE=1200 jobs a second, ROUNDS=3 of SECONDS=10. The pickup is that of single jobs among the others, from the return of
+`enqueue` to the email.
 """
 
 import os
@@ -44,9 +45,9 @@ def _round(testbed: Testbed, turn: int) -> tuple[float, float, float]:
     mails, _, first, last = sink.request("count")
     arrivals = dict(sink.request("arrivals", f"{prefix}-probe"))
     picked = sorted((arrivals[reference] - at) * 1000 for reference, at in returned.items())
-    figures = mails / (last - first), quantile(picked, 50), quantile(picked, 95)
-    print("emails/s {:.0f}, pickup p50 {:.0f} ms, p95 {:.0f} ms".format(*figures), file=sys.stderr, flush=True)
-    return figures
+    measured = mails / (last - first), quantile(picked, 50), quantile(picked, 95)
+    print("emails/s {:.0f}, pickup p50 {:.0f} ms, p95 {:.0f} ms".format(*measured), file=sys.stderr, flush=True)
+    return measured
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def _database() -> Iterator[CheckMessage]:
             hint='Set DATABASES["default"]["ENGINE"] = "django.db.backends.postgresql"; SQLite serves development.',
             id="jobs.E012",
         )
-    elif engines.locks_late(default):
+    elif engines.has_deferred_transactions(default):
         yield Warning(
             'Transactions of this SQLite fail with "database is locked" while a worker writes.',
             hint=f'Set DATABASES["default"]["OPTIONS"] = {SQLITE_OPTIONS}',

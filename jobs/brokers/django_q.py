@@ -177,7 +177,7 @@ def time_limit(seconds: int) -> Iterator[None]:
 def _begin_task(task: dict[str, Any], **_: Any) -> None:
     """Pass the receipts to the task's function, which drops the messages; the monitor must not.
 
-    A task of another program runs as in django-q2.
+    A task that is not one of ours runs as in django-q2.
     """
     if not _is_ours(task):
         return

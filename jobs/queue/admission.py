@@ -40,8 +40,8 @@ def admit(jobs: Sequence[JobLog], limits: Limits, *, sends: bool = False, commit
 
     A job without `run_at` is due now. Its times are the database's; only `created_at` is read back, from PostgreSQL. No
     other transaction enqueues for this user until this one ends.
-    sends: also stores the first message of each job that is written, on PostgreSQL.
-    commits: outside of a transaction, on PostgreSQL: also commits, and notifies the clusters.
+    sends: on PostgreSQL, also store the first message of each job that is written.
+    commits: on PostgreSQL, outside of a transaction: also commit, and notify the clusters.
     Raises IntegrityError when another transaction has just written a job of such an id.
     """
     asked = [_values(job, limits) for job in jobs]

@@ -1,7 +1,7 @@
 """gunicorn's worker with threads (gthread), which answers /healthz itself and shares the threads fairly.
 
-1. GET and HEAD of /healthz are answered by the thread that accepts, whatever the others wait for: no thread has to take
-   the request over, so the answer waits for the interpreter's lock five times instead of twenty.
+1. The thread that accepts connections answers GET and HEAD of /healthz, even while all others are busy. No other thread
+   takes the request over, so the answer waits for the interpreter's lock five times instead of twenty.
 2. Requests of programs (the API, webhooks) and of people each leave one thread to the other group.
 3. A connection that has sent nothing holds no thread.
 4. A site that starts listens when its code is loaded: until then connections are refused, and no request waits.
@@ -30,12 +30,12 @@ from notifier.web.arrival import ARRIVED, PROGRAMS
 
 PROBE = b"/healthz"
 HEAD_BYTES = 4096
-PROBE_ANSWER = (  # as the view's (notifier/ops/health.py), which answers everywhere else
+PROBE_ANSWER = (  # equal to that of the view (notifier/ops/health.py), which answers under other servers
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16\r\nCache-Control: no-store\r\n"
     b'Connection: close\r\n\r\n{"status": "ok"}'
 )
 SWITCH_SECONDS = 0.001  # a request takes the interpreter's lock dozens of times, and may wait this long for each
-LOADING_NICENESS = 5  # of the thread that loads the code while others answer: a third of their share, not starved
+LOADING_NICENESS = 5  # of the thread that loads the code: a third of the share of a process at 0, a ninth at -5
 SILENT_SECONDS = 5.0  # after which a new connection that has sent nothing is closed
 
 Task = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
@@ -170,7 +170,10 @@ def answer_to_probe(head: bytes) -> bytes:
 
 
 def send_answer(conn: Any, answer: bytes) -> None:
-    """Read the request, without which the client would be reset; send an answer that fits the buffer; close."""
+    """Read the request, send an answer that fits the socket's buffer, and close.
+
+    A close with unread bytes would reset the client's connection.
+    """
     with suppress(OSError):
         conn.sock.recv(HEAD_BYTES, socket.MSG_DONTWAIT)
         conn.sock.send(answer, socket.MSG_DONTWAIT)

@@ -154,8 +154,8 @@ class Stand:
     def end_connections(self) -> None:
         self.postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'chaos'")
 
-    def _waits_for_standby(self) -> bool:
-        """Have commits wait for a standby; False while every connection is taken, as after vanished packets."""
+    def _wait_for_standby(self) -> bool:
+        """Have commits wait for a standby. False while every connection is in use, as after vanished packets."""
         with suppress(psycopg.OperationalError):
             self.postgres.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
             self.postgres.execute("SELECT pg_reload_conf()")
@@ -166,7 +166,7 @@ class Stand:
         """Loses the primary; its standby, which has acknowledged every commit, takes its place and its address."""
         standby = SmallStandby(self.postgres) if self.namespaces else Standby(self.postgres)
         standby.start()
-        eventually(self._waits_for_standby, seconds=60)
+        eventually(self._wait_for_standby, seconds=60)
         eventually(standby.replayed, seconds=60)
         lost, self.postgres = self.postgres, standby
         lost.kill()
@@ -221,7 +221,7 @@ class Stand:
         return process
 
     def _start_web(self, port: int) -> "subprocess.Popen[bytes]":
-        """A gunicorn that answers, with the priority of deploy/systemd where that is allowed."""
+        """Start a gunicorn with the priority of deploy/systemd, where that is allowed, and wait until it answers."""
         command = ["nice", "-n", "-5", sys.executable, "-m", "gunicorn", "notifier.wsgi", "--bind", f"127.0.0.1:{port}"]
         process = self._start(command, "web.log")
         eventually(lambda: request(port, "GET", "/healthz")[0] == 200, seconds=60)

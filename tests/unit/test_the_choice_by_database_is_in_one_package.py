@@ -1,4 +1,4 @@
-"""Which database is in use is asked in jobs/core/sql only; other modules call its functions."""
+"""Only jobs/core/sql asks which database is in use; other modules call its functions."""
 
 import ast
 import re
@@ -36,7 +36,7 @@ def test_no_module_but_those_of_one_package_asks_which_database_is_in_use():
     files = [path for path in sources() if (ROOT / "clients") not in path.parents and PACKAGE not in path.parents]
     found = {str(path.relative_to(ROOT)): list(asking(path.read_text())) for path in files}
     assert {path: lines for path, lines in found.items() if lines and path not in ALLOWED} == {}
-    assert [path for path in ALLOWED if not found[path]] == [], "it asks no more: delete its exception"
+    assert [path for path in ALLOWED if not found[path]] == [], "it no longer asks: delete its exception"
 
 
 @pytest.mark.parametrize(

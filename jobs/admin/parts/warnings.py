@@ -136,16 +136,16 @@ def _providers(now: Situation) -> Iterator[Warning]:
 def _failures(now: Situation) -> Iterator[Warning]:
     if not failing(now.recent):
         return
-    figures = {"failed": f"{now.recent.failed:,}", "all": f"{now.recent.attempts:,}"}
     worst = max(now.recent.failures, key=lambda name: now.recent.failures[name])
-    figures["kind"] = error_classes.label_of(worst)
-    said = masking.abbreviate(now.last_errors.get(worst, ""), masking.LONGEST_VALUE)
+    kind = error_classes.label_of(worst)
+    values = {"failed": f"{now.recent.failed:,}", "all": f"{now.recent.attempts:,}", "kind": kind}
+    error = masking.abbreviate(now.last_errors.get(worst, ""), masking.LONGEST_VALUE)
     yield Warning(
-        _("%(failed)s of %(all)s attempts failed in the last 5 minutes (%(kind)s).") % figures,
+        _("%(failed)s of %(all)s attempts failed in the last 5 minutes (%(kind)s).") % values,
         _remedy(worst),
         f"{reverse('admin:jobs_joblog_changelist')}?status=wrong&within=1h",
         _("Jobs that need attention"),
-        quote=said,
+        quote=error,
     )
 
 

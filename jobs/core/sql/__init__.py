@@ -1,4 +1,4 @@
-"""What differs by database: other modules call a function of this package, and do not ask which database is in use.
+"""Functions and statements that differ by database. Other modules call them, and do not ask which database is in use.
 
 PostgreSQL is the database of production. SQLite serves a first look and the quick tests; it has one writer, so its
 statements need no locks.
@@ -22,10 +22,6 @@ SERVER_STATE = (
 IDLE = 0  # libpq's PQTRANS_IDLE: outside a transaction
 READ_ONLY = "25006"  # SQLSTATE read_only_sql_transaction
 CLOCK = {"postgresql": "clock_timestamp()", "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"}
-PAST = {
-    "postgresql": "clock_timestamp() - interval '{seconds} seconds'",
-    "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', '-{seconds} seconds')",
-}
 LIMIT_WAITS = "SELECT current_setting('lock_timeout'), set_config('lock_timeout', %(lock_timeout)s, true)"
 RESTORE_WAITS = "SELECT set_config('lock_timeout', %s, true)"
 NO_FLUSH = "SET LOCAL synchronous_commit TO off"
@@ -88,11 +84,6 @@ def clock() -> str:
 def now() -> datetime:
     """Return the database's present time. SQLite uses this machine's clock."""
     return fetch_one("SELECT clock_timestamp()", [])[0] if is_postgresql() else datetime.now(UTC)
-
-
-def ago(seconds: int) -> str:
-    """Return the SQL expression of the database's time, `seconds` ago."""
-    return PAST[connection.vendor].format(seconds=seconds)
 
 
 def from_now(seconds: float) -> Any:

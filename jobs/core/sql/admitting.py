@@ -1,4 +1,4 @@
-"""The statements of `jobs.queue.admission`: PostgreSQL's function decides and writes, for SQLite it is done here."""
+"""The statements of `jobs.queue.admission`. A function of PostgreSQL decides and writes; on SQLite this module does."""
 
 import json
 from collections.abc import Sequence

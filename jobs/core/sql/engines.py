@@ -1,4 +1,4 @@
-"""What a connection's database is, for checks and for the start of a cluster."""
+"""The kind of a connection's database, for checks and for the start of a cluster."""
 
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -6,9 +6,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from jobs.core import sql
 
 
-def is_supported(of: BaseDatabaseWrapper) -> bool:
-    """Return whether the queue knows the statements of this database."""
-    return of.vendor in sql.CLOCK
+def is_supported(database: BaseDatabaseWrapper) -> bool:
+    """Return whether the queue has statements for this database."""
+    return database.vendor in sql.CLOCK
 
 
 def is_server() -> bool:
@@ -16,35 +16,35 @@ def is_server() -> bool:
     return sql.is_postgresql()
 
 
-def is_file(of: BaseDatabaseWrapper) -> bool:
+def is_file(database: BaseDatabaseWrapper) -> bool:
     """Return whether the database is a file: SQLite's."""
-    return of.vendor == "sqlite"
+    return database.vendor == "sqlite"
 
 
 def name() -> str:
-    """Return the name of the database's kind."""
+    """Return the name of the database in use: postgresql or sqlite."""
     return connection.vendor
 
 
-def encoding(of: BaseDatabaseWrapper) -> str:
+def encoding(database: BaseDatabaseWrapper) -> str:
     """Return the encoding of a database; SQLite always stores UTF-8."""
-    if of.vendor != "postgresql":
+    if database.vendor != "postgresql":
         return "UTF8"
-    with of.cursor() as cursor:
+    with database.cursor() as cursor:
         cursor.execute("SHOW server_encoding")
         return str(cursor.fetchone()[0])
 
 
-def locks_late(of: BaseDatabaseWrapper) -> bool:
+def has_deferred_transactions(database: BaseDatabaseWrapper) -> bool:
     """Return whether a transaction of this database fails when another process has written since it began."""
-    return is_file(of) and of.settings_dict["OPTIONS"].get("transaction_mode") != "IMMEDIATE"
+    return is_file(database) and database.settings_dict["OPTIONS"].get("transaction_mode") != "IMMEDIATE"
 
 
-def lock_early(of: BaseDatabaseWrapper, wait: int) -> None:
-    """Have transactions of a SQLite take the lock when they begin, and wait for it for up to `wait` seconds.
+def make_transactions_immediate(database: BaseDatabaseWrapper, wait: int) -> None:
+    """Have transactions of SQLite take the lock when they begin, and wait for it for up to `wait` seconds.
 
-    Does nothing on PostgreSQL, and leaves what the settings say.
+    Does nothing on PostgreSQL. Options in the settings take precedence.
     """
-    if is_file(of):
+    if is_file(database):
         options = {"transaction_mode": "IMMEDIATE", "timeout": wait}
-        of.settings_dict["OPTIONS"] = {**options, **of.settings_dict["OPTIONS"]}
+        database.settings_dict["OPTIONS"] = {**options, **database.settings_dict["OPTIONS"]}

@@ -9,13 +9,16 @@ from django.db import connection, models
 from jobs.core import sql
 
 
-def can_repeat() -> bool:
-    """Return whether the database makes rows out of others by the million: PostgreSQL, not SQLite."""
+def can_multiply() -> bool:
+    """Return whether the database copies rows by the million with INSERT ... SELECT: PostgreSQL, not SQLite."""
     return sql.is_postgresql()
 
 
 def load(rows: Sequence[models.Model], table: str) -> None:
-    """Write rows of a model: on PostgreSQL with COPY into `table`, which has its columns; else with bulk_create."""
+    """Write rows of a model, on PostgreSQL with COPY and on SQLite with bulk_create.
+
+    table: that COPY fills, with the columns of the model.
+    """
     if not rows:
         return
     if sql.is_postgresql():
@@ -36,7 +39,7 @@ def reserve_keys(model: type[models.Model], count: int) -> int:
 
 def _copy(rows: Sequence[models.Model], table: str) -> None:
     names = [field.attname for field in rows[0]._meta.concrete_fields]
-    names = [name for name in names if name != "id" or rows[0].pk is not None]  # those without get the sequence's
+    names = [name for name in names if name != "id" or rows[0].pk is not None]  # else from the sequence
     with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({', '.join(names)}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row([_plain(row.__dict__[name]) for name in names])

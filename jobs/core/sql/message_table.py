@@ -28,7 +28,7 @@ SELECT queues.key, (SELECT count(*) FROM (SELECT FROM {table} WHERE key = queues
 FROM queues CROSS JOIN LATERAL (
     SELECT lock FROM {table} WHERE key = queues.key ORDER BY lock LIMIT 1) AS first
 """
-# Not waited for until it is on the disk: should the server crash, the messages are visible again, and harmless.
+# The commit does not wait for the disk: after a crash of the server the messages are visible again, which is harmless.
 FETCH = """
 SET LOCAL synchronous_commit TO off;
 WITH chosen AS MATERIALIZED (
@@ -73,7 +73,7 @@ class MessageTable:
     def look(self, most: int) -> list[tuple[Any, ...]]:
         """Return of each queue its key, how many messages are visible, since when, and the seconds until then.
 
-        most: on PostgreSQL, up to which the visible ones are counted.
+        most: on PostgreSQL, the number at which the count of visible messages stops.
         """
         if sql.is_postgresql():
             return sql.fetch_all(self.look_at, [most])
@@ -85,7 +85,8 @@ class MessageTable:
     def fetch(self, asked: dict[str, int], hidden: int) -> list[tuple[int, str, str]]:
         """Return the (id, key, payload) of visible messages, the oldest first, and hide them from other clusters.
 
-        asked: how many of each queue, by its key. hidden: for how many seconds.
+        asked: the number of messages to fetch from each queue, by its key.
+        hidden: the seconds for which other clusters do not see them.
         """
         if not sql.is_postgresql():
             return self._fetch_portably(asked, hidden)

@@ -1,4 +1,4 @@
-"""Statements with a text for each database, and values and questions that the databases take in different forms."""
+"""Statements that have a text for each database, and queries that only PostgreSQL runs."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from jobs.core import sql
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement in the words of each database. Both texts take the same values."""
+    """One statement in the SQL of each database. Both texts take the same values."""
 
     postgresql: str
     sqlite: str
@@ -28,7 +28,7 @@ class Statement:
 
 
 def call(function: str, values: Sequence[Any], make: Callable[[Any], Any], otherwise: Callable[[], Any]) -> Any | None:
-    """Return what `make` makes of the value of a function that a migration created in PostgreSQL; None for NULL.
+    """Call a function that a migration created in PostgreSQL; return `make` of its value, None for NULL.
 
     On SQLite, which has no such function, returns `otherwise()`.
     """
@@ -41,7 +41,7 @@ def call(function: str, values: Sequence[Any], make: Callable[[Any], Any], other
 def may_have(field: Any, values: Sequence[Any]) -> bool:
     """Return whether a row may have one of these values in a field; True on SQLite, where looking saves nothing.
 
-    field: of a model. It costs less than a query of the ORM, for a question whose answer is rarely True.
+    field: of a model. It costs less than a query of the ORM, and the answer is rarely True.
     """
     if not sql.is_postgresql():
         return True

@@ -113,7 +113,7 @@ def keep_connections() -> None:
     default = connections["default"]
     if default.settings_dict["CONN_MAX_AGE"] == 0:
         default.settings_dict |= {"CONN_MAX_AGE": KEEP_SECONDS, "CONN_HEALTH_CHECKS": True}
-    engines.lock_early(default, SQLITE_WAIT_SECONDS)
+    engines.make_transactions_immediate(default, SQLITE_WAIT_SECONDS)
 
 
 def initial_environment() -> dict[bytes, bytes]:

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         waiting = options["waiting"]
         first, share = loading.reserve_keys(JobLog, count), max(1, count // days)
         self.stdout.write(f"loading {count:,} jobs")
-        if loading.can_repeat():
+        if loading.can_multiply():
             made = seeding.jobs(share, first_key=first + count - share, days=1, now=now, waiting=waiting)
             seeding.multiply(made, days=days, share=share)
         else:

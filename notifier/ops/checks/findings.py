@@ -34,7 +34,7 @@ class Text(str):
 
 
 def translate(text: str) -> str:
-    """Return a text in the active language; one that is not a `Text` as it is."""
+    """Return a `Text` in the active language, and any other text unchanged."""
     return gettext(text.msgid) % text.values if isinstance(text, Text) else text
 
 

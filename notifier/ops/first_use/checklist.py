@@ -94,7 +94,7 @@ class Tested:
 
     @property
     def message(self) -> str:
-        """What it found, in the active language; in English when an earlier version recorded it."""
+        """The finding in the active language; in English when an earlier version recorded it."""
         detail = self.entry.detail
         if "msgid" not in detail:
             return str(detail.get("found", ""))

@@ -48,12 +48,11 @@ def test(request: HttpRequest) -> HttpResponse:
         worst = decide(name, findings)
         found = f"{worst.check}: {worst.message}"[:LONGEST]
         text = worst.message
-        kept = {"check": worst.check, "msgid": text.msgid, "values": text.values} if isinstance(text, Text) else {}
-        audit.record(who, audit.AuditEntry.Act.CHECK, target_of(name), verdict=worst.verdict, found=found, **kept)
+        parts = {"check": worst.check, "msgid": text.msgid, "values": text.values} if isinstance(text, Text) else {}
+        audit.record(who, audit.AuditEntry.Act.CHECK, target_of(name), verdict=worst.verdict, found=found, **parts)
         for finding in findings:
-            said, action = translate(finding.message), translate(finding.action)
-            shown = f"{translate(finding.check)}: {said}. {action}".strip()
-            messages.add_message(request, LEVELS[finding.verdict], shown)
+            check, message, action = map(translate, (finding.check, finding.message, finding.action))
+            messages.add_message(request, LEVELS[finding.verdict], f"{check}: {message}. {action}".strip())
     else:
         raise Http404
     return HttpResponseRedirect(reverse("admin:index"))

@@ -131,9 +131,9 @@ class ShortTransactions(base.DatabaseWrapper):
         return True
 
     def _set_autocommit(self, autocommit: bool) -> None:
-        """Begin or end a transaction. In each, Django numbers the savepoints from 1.
+        """Begin or end a transaction, and have Django number its savepoints from 1.
 
-        psycopg keeps the parsed text of a statement: savepoints of ever new names would have all of theirs parsed.
+        psycopg keeps the parsed text of each statement. With a new name for each savepoint it would parse them all.
         """
         self.savepoint_state = 0
         if self._is_short:
