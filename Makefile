@@ -112,7 +112,7 @@ format:
 
 messages:
 	@$(BOOTSTRAP) requirements-dev.txt
-	@for app in jobs accounts notifier; do (cd $$app && DEBUG=1 ../$(PYTHON_IN) ../manage.py makemessages $(CATALOGUES) --no-location --no-obsolete); done
+	@for app in jobs accounts notifier; do (cd $$app && DEBUG=1 $(abspath $(PYTHON_IN)) ../manage.py makemessages $(CATALOGUES) --no-location --no-obsolete); done
 	@DEBUG=1 $(PYTHON_IN) manage.py makemessages $(CATALOGUES) --no-location --no-obsolete -i '.venv*' -i node_modules -i jobs -i accounts -i notifier
 	@DEBUG=1 $(PYTHON_IN) manage.py compilemessages $(CATALOGUES) -i '.venv*' -i node_modules
 

@@ -19,7 +19,7 @@ from tests.support.debian import Unpacked
 from tests.support.machine import HERE, eventually
 from tests.support.ports import free_port
 from tests.support.postgres import die_with_parent
-from tests.support.site import ROOT, Site
+from tests.support.site import ROOT, START_SECONDS, Site
 
 pytestmark = pytest.mark.slow
 TOKEN = "MTIzNDU2Nzg5MA:1vNsignedAndSecret:abcdefghijklmnopqrstuvwxyz0123456789"
@@ -118,7 +118,7 @@ def started(site: Site) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         preexec_fn=die_with_parent,
     )
-    eventually(lambda: site.get("/healthz")[0] == 200)
+    eventually(lambda: site.get("/healthz")[0] == 200, START_SECONDS)
     return web
 
 

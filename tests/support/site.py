@@ -21,6 +21,8 @@ from tests.support.ports import free_port
 from tests.support.postgres import die_with_parent
 from tests.support.templates import MANAGE, ROOT, collected_static, drop_database, new_database
 
+START_SECONDS = 90  # for which a program may load on a busy machine
+
 
 class Site:
     """gunicorn, qcluster and a mail catcher, each started, stopped and killed by its name: web, worker, mail.
@@ -65,11 +67,11 @@ class Site:
                     preexec_fn=die_with_parent,
                 )
         if "web" in names:
-            eventually(lambda: self._running("web") and self.get("/accounts/login/")[0] == 200)
+            eventually(lambda: self._running("web") and self.get("/accounts/login/")[0] == 200, START_SECONDS)
         if "worker" in names:
-            eventually(lambda: self._running("worker") and "cluster started" in self.log("worker"))
+            eventually(lambda: self._running("worker") and "cluster started" in self.log("worker"), START_SECONDS)
         if "mail" in names:
-            eventually(lambda: self._running("mail") and "catching mail" in self.log("mail"))
+            eventually(lambda: self._running("mail") and "catching mail" in self.log("mail"), START_SECONDS)
 
     def stop(self, *names: str) -> dict[str, int]:
         """SIGTERM to programs; their exit codes, by name."""
