@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import psutil
 
 from tests.support.machine import eventually
 from tests.support.postgres import die_with_parent
-from tests.support.site import MANAGE, ROOT
+from tests.support.site import MANAGE, ROOT, START_SECONDS
 
 PARTS = ("worker", "idle worker", "busy worker", "pusher", "monitor", "sentinel", "main", "watchdog", "supervisor")
 
@@ -71,7 +72,11 @@ class Qcluster:
     def ready(self, workers: int = 2) -> None:
         """Waits until all of its processes are there: with two workers or more, also the reserved one."""
         all_workers = workers + (workers > 1)
-        eventually(lambda: len(self.find("worker")) == all_workers and self.find("pusher") and self.find("monitor"))
+        eventually(lambda: self._is_whole(all_workers), START_SECONDS, pause=0.3)  # a look costs 50 ms of the processor
+
+    def _is_whole(self, workers: int) -> bool:
+        found = Counter(part for process in self.processes() for part in self._parts(process))
+        return found["worker"] == workers and bool(found["pusher"] and found["monitor"])
 
     def kill(self, part: str, signum: int = signal.SIGKILL) -> int:
         """Signals every process of a part; how many there were."""

@@ -72,7 +72,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def eventually(found: Callable[[], T], seconds: float = 30, pause: float = 0.05) -> T:
+def eventually(found: Callable[[], T], seconds: float = 30, pause: float = 0.1) -> T:
     """What `found` returns, as soon as that is true; fails when it is not in `seconds`. pause: between two looks."""
     until = time.monotonic() + seconds
     while not (value := found()):
