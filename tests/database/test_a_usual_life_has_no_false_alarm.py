@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.conf import settings as site_settings
+from django.db import connection
 from django.http import HttpResponse
 from django.test import RequestFactory
 
 from accounts.sign_in import known_devices, record
 from accounts.sign_in.event import SignIn
 from accounts.user import User
-from jobs.core import sql
 from tests.support import country_database
 from tests.support.people import CHROME, FIREFOX, NEWER_CHROME, SAFARI, person
 
@@ -49,26 +49,32 @@ class Device:
         return sign_in
 
 
+SIMULATED = """
+CREATE SCHEMA simulated;
+CREATE FUNCTION simulated.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
+    $$ SELECT current_setting('simulated.now')::timestamptz $$;
+SET LOCAL search_path = simulated, public, pg_catalog
+"""
+
+
 class Clock:
-    """The time of the simulation, instead of the database's: 90 days do not pass in a test."""
+    """The time of the simulation, which PostgreSQL takes for its own: 90 days do not pass in a test."""
 
-    now = datetime(2026, 3, 1, tzinfo=UTC)
+    def __init__(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(SIMULATED)
+        self.set(datetime(2026, 3, 1, tzinfo=UTC))
 
-    def read(self) -> str:
-        """Return the SQL expression of the time."""
-        return f"timestamptz '{self.now.isoformat()}'"
-
-    def ago(self, seconds: int) -> str:
-        """Return the SQL expression of an earlier time."""
-        return f"timestamptz '{(self.now - timedelta(seconds=seconds)).isoformat()}'"
+    def set(self, now: datetime) -> None:
+        """Let it be that time."""
+        self.now = now
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('simulated.now', %s, true)", [now.isoformat()])
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    running = Clock()
-    monkeypatch.setattr(sql, "clock", running.read)
-    monkeypatch.setattr(sql, "ago", running.ago)
-    return running
+def clock(db) -> Clock:
+    return Clock()
 
 
 @pytest.fixture
@@ -116,8 +122,9 @@ def alarms(clock: Clock, devices: dict[str, Device], days: Iterator[tuple[int, s
     """Live through `days`; return the alerts that are not the first sign-in of a device."""
     begin, seen, found = clock.now, set(), []
     for minute, device, address in days:
-        clock.now = begin + timedelta(minutes=minute)
+        clock.set(begin + timedelta(minutes=minute))
         sign_in = devices[device].sign_in(address)
+        assert sign_in.at == clock.now
         if sign_in.is_alert and device in seen:
             found.append(sign_in)
         seen.add(device)
@@ -157,13 +164,13 @@ def test_an_address_that_changes_every_hour_within_one_country_raises_no_alarm_e
 def test_a_browser_that_is_updated_and_loses_its_cookie_raises_no_alarm(clock, chance):
     home = somewhere(chance, HOME)
     Device(CHROME).sign_in(home)
-    clock.now += timedelta(days=30)
+    clock.set(clock.now + timedelta(days=30))
     assert not Device(NEWER_CHROME).sign_in(home).is_alert
 
 
 @pytest.mark.usefixtures("countries")
 def test_a_stranger_in_the_middle_of_it_is_an_alarm(clock, chance):
     alarms(clock, a_users_devices(forgetful=False), commuting(chance))
-    clock.now += timedelta(days=1)
+    clock.set(clock.now + timedelta(days=1))
     assert Device(CHROME).sign_in("45.83.64.1").new_device, "the families of the laptop, from elsewhere"
     assert Device(CHROME.replace("Windows NT 10.0; Win64; x64", "X11; Linux x86_64")).sign_in("66.181.161.9").new_device
