@@ -12,11 +12,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
-import psycopg
 import redis
 
 from tests.chaos.load import request
@@ -147,26 +145,18 @@ class Stand:
 
     def in_flight(self) -> int:
         """How many jobs the workers are running."""
-        with psycopg.connect(self.postgres.url("chaos")) as connection:
-            found = connection.execute("SELECT count(*) FROM job_logs WHERE status = 'processing'").fetchone()
-            return found[0] if found else 0
+        [(running,)] = self.postgres.query("SELECT count(*) FROM job_logs WHERE status = 'processing'", "chaos")
+        return int(str(running))
 
     def end_connections(self) -> None:
         self.postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'chaos'")
-
-    def _wait_for_standby(self) -> bool:
-        """Have commits wait for a standby. False while every connection is in use, as after vanished packets."""
-        with suppress(psycopg.OperationalError):
-            self.postgres.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-            self.postgres.execute("SELECT pg_reload_conf()")
-            return True
-        return False
 
     def fail_over(self) -> None:
         """Loses the primary; its standby, which has acknowledged every commit, takes its place and its address."""
         standby = SmallStandby(self.postgres) if self.namespaces else Standby(self.postgres)
         standby.start()
-        eventually(self._wait_for_standby, seconds=60)
+        self.postgres.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")  # commits wait for the standby
+        self.postgres.execute("SELECT pg_reload_conf()")
         eventually(standby.replayed, seconds=60)
         lost, self.postgres = self.postgres, standby
         lost.kill()

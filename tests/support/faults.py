@@ -29,7 +29,7 @@ import psutil
 import psycopg
 import redis
 
-from tests.support.postgres import Postgres
+from tests.support.postgres import Postgres, connect
 
 CLONE_NEWNET = 0x40000000
 SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
@@ -69,10 +69,9 @@ def redis_pid(url: str) -> int:
 @contextmanager
 def locked_table(url: str, *tables: str) -> Iterator[None]:
     """Hold an ACCESS EXCLUSIVE lock, as ALTER TABLE and VACUUM FULL do. url: of the database."""
-    with psycopg.connect(url) as connection:
+    with connect(url) as connection, connection.transaction(force_rollback=True):
         connection.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE".encode())
         yield
-        connection.rollback()
 
 
 @contextmanager
@@ -92,7 +91,7 @@ def connections_taken(server: Postgres) -> Iterator[None]:
     """End all connections of other clients and take every one that the server has."""
     taken: list[psycopg.Connection] = []
     try:
-        first = psycopg.connect(server.url(), autocommit=True)
+        first = connect(server.url())
         taken.append(first)
         for _ in range(3):  # a client may be quicker than we are
             _take_all(server, taken)

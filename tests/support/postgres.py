@@ -49,6 +49,18 @@ def binaries() -> Path:
     raise FileNotFoundError("no PostgreSQL: pip install -r requirements-dev.txt, or apt-get install postgresql")
 
 
+def connect(url: str) -> psycopg.Connection:
+    """A connection with autocommit. Waits while other clients have all of them, as after vanished packets."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return psycopg.connect(url, autocommit=True)
+        except psycopg.OperationalError as refused:
+            if "too many clients" not in str(refused) or time.monotonic() > until:
+                raise
+            time.sleep(0.5)
+
+
 class Postgres:
     """A server with a data folder, socket folder and port of its own; a context manager that leaves nothing behind.
 
@@ -112,12 +124,12 @@ class Postgres:
 
     def execute(self, statement: str, database: str = "postgres") -> None:
         """Runs one statement, as superuser and outside a transaction."""
-        with psycopg.connect(self.url(database), autocommit=True) as connection:
+        with connect(self.url(database)) as connection:
             connection.execute(statement.encode())
 
     def query(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
         """The rows of one statement, as superuser."""
-        with psycopg.connect(self.url(database), autocommit=True) as connection:
+        with connect(self.url(database)) as connection:
             return connection.execute(statement.encode()).fetchall()
 
     def __enter__(self) -> Self:
