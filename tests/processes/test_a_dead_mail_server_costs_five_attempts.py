@@ -17,15 +17,13 @@ def test_five_attempts_then_a_dead_letter_then_a_replay_and_one_mail():
     with Site(EMAIL_PORT=str(smtp.port)) as site, clusters_of(site) as start:
         start()
         enqueue(site, "a")
-        eventually(lambda: statuses(site) == {"dlq": 1}, seconds=60, pause=1)
-        assert '"dlq": 1' in site.manage("jobs", "stats", "--json")
+        eventually(lambda: '"dlq": 1' in site.manage("jobs", "stats", "--json"), seconds=60, pause=4)
         shown = site.manage("jobs", "show", "a")
         assert shown.count("ConnectionRefusedError") + shown.count("refused") >= 5
         assert [f"Attempt {number}: failed" in shown for number in range(1, 7)] == [True] * 5 + [False]
         smtp.start()
         site.manage("jobs", "replay", "a")
-        eventually(lambda: statuses(site) == {"completed": 1}, seconds=60, pause=1)
-        assert '"completed": 1' in site.manage("jobs", "stats", "--json")
+        eventually(lambda: '"completed": 1' in site.manage("jobs", "stats", "--json"), seconds=60, pause=2)
     smtp.stop()
     assert list(sent(smtp).values()) == [1]
 
