@@ -22,7 +22,7 @@ def test_every_email_is_listed_with_its_subject_and_both_parts():
         names = re.findall(r"<li><code>([^<]+)</code>", page)
         assert names == [variant.name for variant in variants_of(brand)]
         assert page.count(f'href="/admin/mails/{site}/en/') == 2 * len(names)
-        assert f"Sign-in from a new device - {brand.name}</span>" in page
+        assert f"Sign-in from a new device - {brand.name_in('en')}</span>" in page
 
 
 def test_an_email_is_shown_without_scripts_links_and_remote_images():
