@@ -142,8 +142,9 @@ def render_part(template: str, language: str, context: dict[str, Any]) -> str:
 
 def describe_fault(broken: Exception) -> str:
     """Return why a template failed, in one line without values of an email."""
-    words = str(broken) if isinstance(broken, TemplateSyntaxError | TemplateDoesNotExist | Damaged) else ""
-    words = getattr(broken, "raw_error_message", words)  # from Django 6.1 on: without the path of the file
+    words = ""
+    if isinstance(broken, TemplateSyntaxError | TemplateDoesNotExist | Damaged):
+        words = getattr(broken, "raw_error_message", str(broken))  # Django 6.1: the text without the path of the file
     return " ".join(words.split()) or type(broken).__name__
 
 

@@ -145,8 +145,7 @@ class Stand:
 
     def in_flight(self) -> int:
         """How many jobs the workers are running."""
-        [(running,)] = self.postgres.query("SELECT count(*) FROM job_logs WHERE status = 'processing'", "chaos")
-        return int(str(running))
+        return len(self.postgres.query("SELECT FROM job_logs WHERE status = 'processing'", "chaos"))
 
     def end_connections(self) -> None:
         self.postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'chaos'")

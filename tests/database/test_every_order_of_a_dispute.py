@@ -31,7 +31,7 @@ from tests.support.account_life import FACTOR, Account, Backing, Kind, State
 OWN, EVIL, NEW = "own", "evil", "new"  # whose mailbox an address is: the owner's first, the thief's, the owner's next
 HIS_CHANGES = ["add", "make_primary", "password", "rename", "connect", "enrol", "drop", "disconnect", "disconnect_hers"]
 HER_CHANGES = ["add", "password", "rename", "connect", "disconnect_his"]
-EXAMPLES = int(os.environ.get("DISPUTE_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("DISPUTE_EXAMPLES", "200"))
 ANY = st.integers(0, 60)
 
 

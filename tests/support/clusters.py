@@ -72,7 +72,7 @@ class Qcluster:
     def ready(self, workers: int = 2) -> None:
         """Waits until all of its processes are there: with two workers or more, also the reserved one."""
         all_workers = workers + (workers > 1)
-        eventually(lambda: self._is_whole(all_workers), START_SECONDS, pause=0.3)  # a look costs 50 ms of the processor
+        eventually(lambda: self._is_whole(all_workers), START_SECONDS, pause=0.3)  # a look reads every process here
 
     def _is_whole(self, workers: int) -> bool:
         found = Counter(part for process in self.processes() for part in self._parts(process))

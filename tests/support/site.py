@@ -21,7 +21,7 @@ from tests.support.ports import free_port
 from tests.support.postgres import die_with_parent
 from tests.support.templates import MANAGE, ROOT, collected_static, drop_database, new_database
 
-START_SECONDS = 90  # for which a program may load on a busy machine
+START_SECONDS = 90  # that a program may take to load on a busy machine
 
 
 class Site:

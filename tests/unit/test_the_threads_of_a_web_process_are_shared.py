@@ -31,6 +31,8 @@ def occupy(share: Share, tasks: int) -> threading.Event:
 @pytest.mark.parametrize(
     ("head", "name"),
     [
+        (b"GET /healthz HTTP/1.1\r\nHost:", "people"),  # the rest may never come
+        (b"GET /healthzz HTTP/1.1\r\n\r\n", "people"),
         (b"POST /healthz HTTP/1.1\r\nContent-Length: 9\r\n\r\n", "people"),
         (b"POST /api/jobs/signin-notification HTTP/1.1\r\n\r\n", "programs"),
         (b"POST /anymail/mailgun/tracking/ HTTP/1.1\r\n\r\n", "programs"),
@@ -96,7 +98,7 @@ def test_the_answer_to_head_has_no_body():
 def test_a_client_that_has_left_does_no_harm():
     ours, theirs = socket.socketpair()
     theirs.close()
-    worker.send_answer(SimpleNamespace(sock=ours, close=ours.close), worker.PROBE_ANSWER)
+    worker.send_answer(SimpleNamespace(sock=ours, close=ours.close), worker.PROBE_ANSWERS[b"GET"])
     assert ours.fileno() == -1
 
 
