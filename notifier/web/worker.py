@@ -6,7 +6,8 @@
 3. A connection that has sent nothing holds no thread.
 4. A site that starts listens when its code is loaded: until then connections are refused, and no request waits.
 5. A worker that ends first answers the connections that the kernel has accepted for it (E7): no proxy sees them reset.
-6. A busy thread leaves the interpreter to a waiting one after a millisecond.
+6. A client that does not close its connection after the last answer holds no thread, not even the accepting one.
+7. A busy thread leaves the interpreter to a waiting one after a millisecond.
 
 Only the main process of gunicorn imports this module, before the settings: it uses neither these nor Django.
 """
@@ -14,7 +15,9 @@ Only the main process of gunicorn imports this module, before the settings: it u
 import gc
 import os
 import select
+import selectors
 import socket
+import struct
 import sys
 import threading
 import time
@@ -22,24 +25,25 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from gunicorn.workers import gthread
 
 from notifier.web.arrival import ARRIVED, PROGRAMS
-
-PROBE = b"/healthz"
-HEAD_BYTES = 4096
-PROBE_HEAD = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16\r\nCache-Control: no-store\r\n"
-    b"Connection: close\r\n\r\n"
+from notifier.web.probe import (
+    HEAD_BYTES,
+    answer_to_probe,
+    first_bytes,
+    is_probe,
+    may_stay,
+    method_and_path,
+    send_answer,
 )
-# By method; equal to those of the view (notifier/ops/health.py), which answers under other servers.
-PROBE_ANSWERS = {b"GET": PROBE_HEAD + b'{"status": "ok"}', b"HEAD": PROBE_HEAD}
-END = b"\r\n\r\n"  # of a request without a body
+
 SWITCH_SECONDS = 0.001  # a request takes the interpreter's lock dozens of times, and may wait this long for each
 LOADING_NICENESS = 5  # of the thread that loads the code: a third of the share of a process at 0, a ninth at -5
-SILENT_SECONDS = 5.0  # after which a new connection that has sent nothing is closed
+SILENT_SECONDS = 5.0  # after which a connection is closed that has sent nothing, or that its client leaves open
 
 Task = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
 
@@ -90,7 +94,7 @@ class Threads:
 
     def share_for(self, head: bytes) -> Share:
         """Return the share of a request that begins with `head`."""
-        _, path = _method_and_path(head)
+        _, path = method_and_path(head)
         return self.programs if path.decode("latin-1").startswith(PROGRAMS) else self.people
 
     def shutdown(self, wait: bool = True) -> None:
@@ -126,23 +130,55 @@ class Worker(gthread.ThreadWorker):
 
     def enqueue_req(self, conn: Any) -> None:
         """Answer a probe, queue another request by its kind, leave a silent connection to the poller."""
-        head = _first_bytes(conn.sock)
-        if not _has_more(conn) and (answer := answer_to_probe(head or b"")):
-            self.nr_conns -= 1
-            send_answer(conn, answer)
+        head = first_bytes(conn.sock)
+        if is_probe(head or b"") and not _has_more(conn):
+            self._answer_probe(conn, head or b"")
             return
         if head is None and self.alive and not (conn.initialized or conn.data_ready):
-            silent: Future[Any] = Future()
-            silent.set_result(gthread._DEFER)
-            self.finish_request(conn, silent)
+            super().finish_request(conn, _done(gthread._DEFER))
             conn.timeout = time.monotonic() + SILENT_SECONDS
             return
         future = self.tpool.share_for(head or b"").submit(self._handle, conn, time.monotonic())
         future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
+    def _answer_probe(self, conn: Any, head: bytes) -> None:
+        kept = self.alive and may_stay(head) and len(self.keepalived_conns) < self.max_keepalived
+        if kept:
+            conn.init()
+        self.finish_request(conn, _done(send_answer(conn.sock, answer_to_probe(head, kept=kept)) and kept))
+
     def _handle(self, conn: Any, arrived: float) -> Any:
         self._current.arrived = arrived
         return self.handle(conn)
+
+    def finish_request(self, conn: Any, future: "Future[Any]") -> None:
+        """Keep a connection as gunicorn does. One to be closed waits in the poller until its client closes it too.
+
+        gunicorn waits for that in this thread, for two seconds, in which no connection is accepted. Without the wait,
+        bytes that were not read would reset the connection, and the client could lose the answer (RFC 9112, 9.6).
+        """
+        if future.exception() or future.result():
+            super().finish_request(conn, future)
+            return
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._discard, conn))
+        except OSError:
+            self._close(conn)
+            return
+        conn.timeout = time.monotonic() + SILENT_SECONDS
+        self.pending_conns.append(conn)
+
+    def _discard(self, conn: Any, _sock: Any) -> None:
+        if not _is_open(conn.sock):
+            self.poller.unregister(conn.sock)
+            self.pending_conns.remove(conn)
+            self._close(conn)
+
+    def _close(self, conn: Any) -> None:
+        self.nr_conns -= 1
+        conn.close()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Start or stop accepting. A worker that ends takes what the kernel has accepted, and closes the listener."""
@@ -151,44 +187,49 @@ class Worker(gthread.ThreadWorker):
             return
         for listener in self.sockets:
             listener.setblocking(False)
-            while has_waiting(listener):  # `nr_conns` says nothing: a probe is answered and closed while it is accepted
+            while has_waiting(listener):  # `nr_conns` says nothing: a probe may be closed while it is accepted
                 self.accept(listener)
             listener.close()
 
 
 def has_waiting(listener: socket.socket) -> bool:
-    """Return whether the kernel has accepted a connection that no process has taken yet."""
+    """Return whether the kernel has accepted a connection that no process has taken yet.
+
+    On Linux the last look keeps the interpreter's lock. So no other thread can run between it and a close of the
+    listener, which would reset the connections of that time.
+    """
     waiting = select.poll()
     waiting.register(listener, select.POLLIN)
-    return bool(waiting.poll(0))
+    return bool(waiting.poll(0)) or _accepted(listener) > 0
 
 
-def answer_to_probe(head: bytes) -> bytes:
-    """Return the answer to a whole request GET or HEAD /healthz, and b"" for any other bytes."""
-    method, path = _method_and_path(head)
-    is_whole = head.endswith(END) and head.count(END) == 1
-    return PROBE_ANSWERS.get(method, b"") if path == PROBE and is_whole else b""
+def _accepted(listener: socket.socket) -> int:
+    """Return how many connections wait in a listener: `tcpi_unacked` of one that listens (Linux, net/ipv4/tcp.c)."""
+    if sys.platform != "linux" or listener.family == socket.AF_UNIX:
+        return 0
+    waiting: int = struct.unpack_from("24xI", listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28))[0]
+    return waiting
 
 
-def send_answer(conn: Any, answer: bytes) -> None:
-    """Read the request, send an answer that fits the socket's buffer, and close.
+def _done(result: Any) -> "Future[Any]":
+    future: Future[Any] = Future()
+    future.set_result(result)
+    return future
 
-    A close with unread bytes would reset the client's connection.
-    """
-    with suppress(OSError):
-        conn.sock.recv(HEAD_BYTES, socket.MSG_DONTWAIT)
-        conn.sock.send(answer, socket.MSG_DONTWAIT)
-    conn.close()
+
+def _is_open(sock: socket.socket) -> bool:
+    """Discard what a client sends after its last answer; return whether it may send more."""
+    try:
+        return bool(sock.recv(HEAD_BYTES, socket.MSG_DONTWAIT))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def _has_more(conn: Any) -> bool:
     """Return whether the last request of a connection was read together with the beginning of the next."""
     return bool(conn.parser and conn.parser.unreader.buf.getvalue())
-
-
-def _method_and_path(head: bytes) -> tuple[bytes, bytes]:
-    method, _, rest = head.partition(b" ")
-    return method, rest.partition(b" ")[0].partition(b"?")[0]
 
 
 def refuse_connections(listeners: Iterable[socket.socket]) -> None:
@@ -211,11 +252,3 @@ def _exempt_from_collection() -> None:
     """Leave what is loaded out of garbage collections: a full one stops every thread for 50 ms and more."""
     gc.collect()
     gc.freeze()
-
-
-def _first_bytes(connection: socket.socket) -> bytes | None:
-    """Return the first bytes of the next request without taking them; None when there are none yet."""
-    try:
-        return connection.recv(HEAD_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except (OSError, ValueError):
-        return None

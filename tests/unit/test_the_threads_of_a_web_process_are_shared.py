@@ -1,16 +1,20 @@
 """The shares of gunicorn's worker: no group of requests takes every thread, and /healthz needs none."""
 
 import io
+import select
+import selectors
 import socket
+import sys
 import threading
+from collections import deque
 from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
 
 from notifier.ops.health import healthz
-from notifier.web import worker
-from notifier.web.worker import Share, Threads, Worker
+from notifier.web.probe import is_probe
+from notifier.web.worker import Share, Threads, Worker, has_waiting
 
 
 @pytest.fixture
@@ -54,59 +58,137 @@ def test_a_share_whose_requests_all_hang_leaves_the_other_a_thread(shares, busy,
         end.set()
 
 
+class Connection(SimpleNamespace):
+    """gunicorn's connection of a client. `parser` stands for the state of the requests before."""
+
+    def __init__(self, sock, parser=None):
+        super().__init__(sock=sock, parser=parser, initialized=bool(parser), data_ready=False, timeout=0)
+
+    def init(self):
+        self.initialized = True
+        self.parser = SimpleNamespace(unreader=SimpleNamespace(buf=io.BytesIO()))
+
+    def set_timeout(self):
+        self.timeout = 75
+
+    def close(self):
+        self.sock.close()
+
+
 class Accepting(Worker):
     """A worker that has accepted one connection, and has no thread for it."""
 
-    alive, nr_conns, tpool = True, 1, None
-
     def __init__(self):
-        pass
+        self.alive, self.nr_conns, self.tpool, self.max_keepalived = True, 1, None, 9
+        self.poller, self.keepalived_conns, self.pending_conns = selectors.DefaultSelector(), deque(), deque()
 
 
-def accept(request: bytes, *, parser=None) -> socket.socket:
-    """Have a worker without threads accept a connection on which `request` has arrived; return the client's end."""
+def accept(request: bytes, worker: Worker, *, parser=None) -> socket.socket:
+    """Have a worker accept a connection on which `request` has arrived; return the client's end."""
     ours, theirs = socket.socketpair()
     theirs.sendall(request)
     theirs.settimeout(5)
-    conn = SimpleNamespace(sock=ours, parser=parser, initialized=bool(parser), data_ready=False, close=ours.close)
-    Accepting().enqueue_req(conn)
+    worker.enqueue_req(Connection(ours, parser))
     return theirs
 
 
 def received(client: socket.socket) -> bytes:
+    """Return what has been sent until the end of the connection, and close the client's end."""
     with client:
         return b"".join(iter(lambda: client.recv(4096), b""))
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/healthz?from=lb"])
-def test_healthz_needs_no_thread_and_has_the_answer_of_the_view(path, rf):
-    head, _, body = received(accept(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())).partition(b"\r\n\r\n")
+def poll(worker: Worker) -> None:
+    """Have a worker look at its connections once, without waiting."""
+    worker.wait_for_and_dispatch_events(0)
+
+
+KEPT, LAST = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /healthz HTTP/1.0\r\nHost: a\r\n\r\n"
+
+
+@pytest.mark.parametrize(("request_", "connection"), [(KEPT, "keep-alive"), (LAST, "close")])
+def test_healthz_needs_no_thread_and_has_the_answer_of_the_view(request_, connection, rf):
+    head, _, body = accept(request_, Accepting()).recv(4096).partition(b"\r\n\r\n")
     status, *lines = head.decode().split("\r\n")
     headers = dict(line.split(": ") for line in lines)
     view = healthz(rf.get("/healthz"))
     assert (status, body) == ("HTTP/1.1 200 OK", view.content)
-    assert headers.pop("Connection") == "close"
-    assert headers == {**view.headers, "Content-Length": str(len(body))}
+    assert headers == {**view.headers, "Content-Length": str(len(body)), "Connection": connection}
 
 
 def test_the_answer_to_head_has_no_body():
-    answer = received(accept(b"HEAD /healthz HTTP/1.0\r\n\r\n"))
+    answer = received(accept(b"HEAD /healthz HTTP/1.0\r\n\r\n", Accepting()))
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert answer.endswith(b"\r\n\r\n")
 
 
+def test_a_connection_takes_one_probe_after_the_other():
+    worker = Accepting()
+    client = accept(KEPT, worker)
+    for _ in range(3):
+        assert client.recv(4096).endswith(b'{"status": "ok"}')
+        client.sendall(KEPT.replace(b"/healthz", b"/healthz?from=lb"))
+        poll(worker)
+    assert worker.nr_conns == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "changed"),
+    [
+        (LAST, {}),
+        (KEPT.replace(b"Host", b"Connection: Close\r\nHost"), {}),
+        (KEPT, {"alive": False}),  # a worker that ends
+        (KEPT, {"max_keepalived": 0}),
+    ],
+)
+def test_a_connection_that_is_not_kept_ends_after_the_answer(request_, changed):
+    worker = Accepting()
+    vars(worker).update(changed)
+    assert b"\r\nConnection: close\r\n" in received(accept(request_, worker))
+    poll(worker)
+    assert (worker.nr_conns, list(worker.pending_conns)) == (0, [])
+
+
 def test_a_client_that_has_left_does_no_harm():
     ours, theirs = socket.socketpair()
+    theirs.sendall(KEPT)
     theirs.close()
-    worker.send_answer(SimpleNamespace(sock=ours, close=ours.close), worker.PROBE_ANSWERS[b"GET"])
-    assert ours.fileno() == -1
+    worker = Accepting()
+    worker.enqueue_req(Connection(ours))
+    poll(worker)
+    assert (ours.fileno(), worker.nr_conns) == (-1, 0)
+
+
+def test_a_client_that_leaves_its_connection_open_does_not_hold_the_worker():
+    worker = Accepting()
+    client = accept(LAST, worker)
+    assert client.recv(4096).startswith(b"HTTP/1.1 200 OK")
+    assert client.recv(4096) == b""
+    client.sendall(b"more")
+    poll(worker)
+    assert (worker.nr_conns, len(worker.pending_conns)) == (1, 1)  # the worker is here, and the client has not left
+    client.close()
+    poll(worker)
+    assert (worker.nr_conns, len(worker.pending_conns)) == (0, 0)
+
+
+def test_a_client_that_never_closes_its_connection_loses_it():
+    worker = Accepting()
+    client = accept(LAST, worker)
+    worker.pending_conns[0].timeout = 0
+    worker.murder_pending()
+    assert worker.nr_conns == 0
+    client.close()
 
 
 @pytest.mark.parametrize(
     "head",
     [
         b"GET /healthz HTTP/1.1\r\nHost:",  # the rest may never come
-        b"POST /healthz HTTP/1.1\r\nContent-Length: 9\r\n\r\n",
+        b"POST /healthz HTTP/1.1\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nContent-Length: 9\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nA: b\ncontent-length: 9\r\n\r\n",
         b"GET /healthzz HTTP/1.1\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\n\r\nGET / HTTP/1.1",
@@ -115,23 +197,23 @@ def test_a_client_that_has_left_does_no_harm():
     ],
 )
 def test_other_bytes_are_left_to_a_thread(head):
-    assert worker.answer_to_probe(head) == b""
+    assert not is_probe(head)
 
 
 def test_a_probe_behind_an_unanswered_request_waits_for_it():
     parser = SimpleNamespace(unreader=SimpleNamespace(buf=io.BytesIO(b"GET / HTTP/1.1\r\n")))
     with pytest.raises(AttributeError, match="share_for"):  # it asks for a thread, and this worker has none
-        accept(b"GET /healthz HTTP/1.1\r\n\r\n", parser=parser)
+        accept(KEPT, Accepting(), parser=parser)
 
 
 class Ending(Accepting):
     """A worker that ends: it notes each request for which it asks for a thread."""
 
-    alive, nr_conns, _accepting, cfg = False, 0, True, None
-
     def __init__(self, listener):
-        self.sockets, self.poller, self.tpool = [listener], SimpleNamespace(unregister=lambda _: None), self
-        self.taken, self.connections = [], []
+        super().__init__()
+        self.alive, self.nr_conns, self._accepting, self.cfg = False, 0, True, SimpleNamespace(keepalive=75)
+        self.sockets, self.tpool, self.taken, self.connections = [listener], self, [], []
+        self.poller.register(listener, selectors.EVENT_READ)
 
     def share_for(self, head):
         self.taken.append(head.split()[1])
@@ -142,20 +224,43 @@ class Ending(Accepting):
         return Future()
 
 
-def test_a_worker_that_ends_takes_the_connections_behind_a_probe_too():
-    listener = socket.create_server(("127.0.0.1", 0))
+def test_a_worker_that_ends_takes_the_connections_behind_a_probe_too(listener):
     paths = ["/a", "/healthz", "/b", "/healthz", "/healthz", "/c"]
     clients = [socket.create_connection(listener.getsockname(), 5) for _ in paths]
     for client, path in zip(clients, paths, strict=True):
         client.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
     ending = Ending(listener)
     ending.set_accept_enabled(enabled=False)
-    assert (ending.taken, ending.nr_conns) == ([b"/a", b"/b", b"/c"], 3)
+    assert (ending.taken, ending.nr_conns) == ([b"/a", b"/b", b"/c"], 6)
     for client, path in zip(clients, paths, strict=True):
         if path == "/healthz":
             assert received(client).startswith(b"HTTP/1.1 200 OK")
+    poll(ending)
+    assert ending.nr_conns == 3
     for each in [*clients, *ending.connections]:
         each.close()
+
+
+@pytest.fixture
+def listener():
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        yield made
+
+
+def test_a_listener_tells_of_the_connections_that_wait(listener):
+    assert not has_waiting(listener)
+    with socket.create_connection(listener.getsockname(), 5):
+        assert has_waiting(listener)
+        listener.accept()[0].close()
+        assert not has_waiting(listener)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells their number without a release of the lock")
+def test_a_connection_is_seen_that_arrives_after_the_poll(listener, monkeypatch):
+    monkeypatch.setattr(select, "poll", lambda: SimpleNamespace(register=lambda *_: None, poll=lambda _: []))
+    assert not has_waiting(listener)
+    with socket.create_connection(listener.getsockname(), 5):
+        assert has_waiting(listener)
 
 
 def test_tasks_of_a_share_run_in_order_and_an_error_stays_in_its_future(shares):
