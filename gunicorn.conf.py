@@ -30,7 +30,7 @@ with unloaded_afterwards():
 
     try:
         from notifier import settings
-        from notifier.web.worker import Worker, refuse_connections
+        from notifier.web.worker import Worker, leave_listening_to_workers
     except ImproperlyConfigured as error:
         sys.exit(str(error))
 
@@ -50,10 +50,9 @@ stop_writing = threading.Event()
 replaced: list[int] = []  # pids of the workers that a reload replaces
 
 
-def when_ready(server: Any) -> None:
+def on_starting(_server: Any) -> None:
     """Refuse connections until a worker has loaded its code, unless another process listens at the same sockets."""
-    if not server.systemd and not server.master_pid:
-        refuse_connections(server.LISTENERS)
+    leave_listening_to_workers()
 
 
 def on_reload(server: Any) -> None:

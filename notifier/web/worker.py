@@ -17,7 +17,6 @@ import os
 import select
 import selectors
 import socket
-import struct
 import sys
 import threading
 import time
@@ -28,6 +27,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from gunicorn.sock import BaseSocket
 from gunicorn.workers import gthread
 
 from notifier.web.arrival import ARRIVED, PROGRAMS
@@ -192,7 +192,7 @@ class Worker(gthread.ThreadWorker):
             listener.close()
 
 
-def has_waiting(listener: socket.socket) -> bool:
+def has_waiting(listener: BaseSocket) -> bool:
     """Return whether the kernel has accepted a connection that no process has taken yet.
 
     On Linux the last look keeps the interpreter's lock. So no other thread can run between it and a close of the
@@ -200,15 +200,7 @@ def has_waiting(listener: socket.socket) -> bool:
     """
     waiting = select.poll()
     waiting.register(listener, select.POLLIN)
-    return bool(waiting.poll(0)) or _accepted(listener) > 0
-
-
-def _accepted(listener: socket.socket) -> int:
-    """Return how many connections wait in a listener: `tcpi_unacked` of one that listens (Linux, net/ipv4/tcp.c)."""
-    if sys.platform != "linux" or listener.family == socket.AF_UNIX:
-        return 0
-    waiting: int = struct.unpack_from("24xI", listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28))[0]
-    return waiting
+    return bool(waiting.poll(0)) or listener.get_backlog() > 0
 
 
 def _done(result: Any) -> "Future[Any]":
@@ -232,12 +224,9 @@ def _has_more(conn: Any) -> bool:
     return bool(conn.parser and conn.parser.unreader.buf.getvalue())
 
 
-def refuse_connections(listeners: Iterable[socket.socket]) -> None:
-    """Stop listening, and keep the address. On Linux alone, and not for unix sockets, which could not listen again."""
-    for listener in listeners:
-        if listener.family != socket.AF_UNIX:
-            with suppress(OSError):
-                listener.shutdown(socket.SHUT_RD)
+def leave_listening_to_workers() -> None:
+    """Have gunicorn bind its sockets without listening, as if each one listened already: its workers do it."""
+    BaseSocket._is_listening = staticmethod(lambda _socket: True)
 
 
 def _give_way() -> None:

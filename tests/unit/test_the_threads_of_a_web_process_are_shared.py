@@ -1,6 +1,7 @@
 """The shares of gunicorn's worker: no group of requests takes every thread, and /healthz needs none."""
 
 import io
+import logging
 import select
 import selectors
 import socket
@@ -11,6 +12,7 @@ from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
+from gunicorn.sock import TCPSocket
 
 from notifier.ops.health import healthz
 from notifier.web.probe import is_probe
@@ -243,8 +245,9 @@ def test_a_worker_that_ends_takes_the_connections_behind_a_probe_too(listener):
 
 @pytest.fixture
 def listener():
-    with socket.create_server(("127.0.0.1", 0)) as made:
-        yield made
+    made = TCPSocket(("127.0.0.1", 0), SimpleNamespace(reuse_port=False, backlog=8), logging.getLogger())
+    yield made
+    made.close()
 
 
 def test_a_listener_tells_of_the_connections_that_wait(listener):
