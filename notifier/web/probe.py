@@ -1,13 +1,19 @@
-"""The answer to a probe of /healthz, made from the bytes of its request: no view, no thread (worker.py).
+"""What the first bytes of a request say before a thread reads it (worker.py), and the answer to a probe of /healthz.
 
 Only the main process of gunicorn imports this module, before the settings: it uses neither these nor Django.
 """
 
+import fcntl
+import re
 import socket
+import struct
+import termios
 from contextlib import suppress
 
 PROBE = b"/healthz"
-HEAD_BYTES = 4096
+HEAD_BYTES = 1 << 16  # of a request's beginning that are looked at
+WHOLE_BYTES = 1 << 17  # of a request that a thread takes as a whole; nginx allows as many (deploy/nginx)
+LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r", re.IGNORECASE)
 PROBE_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16\r\nCache-Control: no-store\r\n"
     b"Connection: %s\r\n\r\n"
@@ -29,6 +35,25 @@ def is_probe(head: bytes) -> bool:
 def may_stay(head: bytes) -> bool:
     """Return whether the client of a request can send another over the same connection (RFC 9112, 9.3)."""
     return head.partition(b"\r\n")[0].endswith(b" HTTP/1.1") and b"\nconnection" not in head.lower()
+
+
+def bytes_awaited(head: bytes) -> int:
+    """Return how many bytes of a request must have arrived so that a thread does not wait for more of it.
+
+    One more than there are while its head is not complete; 0 when the head or body is too long to wait for.
+    """
+    end = head.find(END)
+    if end < 0:
+        return len(head) + 1 if len(head) < HEAD_BYTES else 0
+    length = LENGTH.search(head, 0, end + len(END))
+    size = end + len(END) + (int(length[1]) if length else 0)
+    return size if size <= WHOLE_BYTES else 0
+
+
+def bytes_arrived(sock: socket.socket) -> int:
+    """Return how many bytes of a connection wait in the kernel."""
+    waiting: int = struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, bytes(4)))[0]
+    return waiting
 
 
 def answer_to_probe(head: bytes, *, kept: bool) -> bytes:

@@ -3,7 +3,7 @@
 1. The thread that accepts connections answers GET and HEAD of /healthz, even while all others are busy. No other thread
    takes the request over, so the answer waits for the interpreter's lock less often.
 2. Requests of programs (the API, webhooks) and of people each leave one thread to the other group.
-3. A connection that has sent nothing holds no thread.
+3. A connection that has sent nothing, or only a part of its request, holds no thread.
 4. A site that starts listens when its code is loaded: until then connections are refused, and no request waits.
 5. A worker that ends first answers the connections that the kernel has accepted for it (E7): no proxy sees them reset.
 6. A client that does not close its connection after the last answer holds no thread, not even the accepting one.
@@ -34,6 +34,8 @@ from notifier.web.arrival import ARRIVED, PROGRAMS
 from notifier.web.probe import (
     HEAD_BYTES,
     answer_to_probe,
+    bytes_arrived,
+    bytes_awaited,
     first_bytes,
     is_probe,
     may_stay,
@@ -44,6 +46,7 @@ from notifier.web.probe import (
 SWITCH_SECONDS = 0.001  # a request takes the interpreter's lock dozens of times, and may wait this long for each
 LOADING_NICENESS = 5  # of the thread that loads the code: a third of the share of a process at 0, a ninth at -5
 SILENT_SECONDS = 5.0  # after which a connection is closed that has sent nothing, or that its client leaves open
+SLOW_SECONDS = 30.0  # after which one is closed that has sent only a part of a request
 
 Task = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
 
@@ -129,17 +132,34 @@ class Worker(gthread.ThreadWorker):
         super().run()
 
     def enqueue_req(self, conn: Any) -> None:
-        """Answer a probe, queue another request by its kind, leave a silent connection to the poller."""
+        """Answer a probe, queue another request by its kind, leave a silent or slow connection to the poller."""
         head = first_bytes(conn.sock)
         if is_probe(head or b"") and not _has_more(conn):
             self._answer_probe(conn, head or b"")
             return
         if head is None and self.alive and not (conn.initialized or conn.data_ready):
-            super().finish_request(conn, _done(gthread._DEFER))
-            conn.timeout = time.monotonic() + SILENT_SECONDS
+            self._wait_for_more(conn, time.monotonic() + SILENT_SECONDS)
+            return
+        if self.alive and head and not _has_more(conn) and not _is_whole(conn, head):
+            self._wait_for_more(conn, conn.slow_until)
             return
         future = self.tpool.share_for(head or b"").submit(self._handle, conn, time.monotonic())
         future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
+    def _wait_for_more(self, conn: Any, until: float) -> None:
+        super().finish_request(conn, _done(gthread._DEFER))
+        conn.timeout = until
+
+    def murder_pending(self) -> None:
+        """Close the connections whose wait is over, whatever their order: the waits differ."""
+        now = time.monotonic()
+        for conn in [each for each in self.pending_conns if each.timeout <= now]:
+            self._stop_waiting(conn)
+
+    def _stop_waiting(self, conn: Any) -> None:
+        self.poller.unregister(conn.sock)
+        self.pending_conns.remove(conn)
+        self._close(conn)
 
     def _answer_probe(self, conn: Any, head: bytes) -> None:
         kept = self.alive and may_stay(head) and len(self.keepalived_conns) < self.max_keepalived
@@ -172,9 +192,7 @@ class Worker(gthread.ThreadWorker):
 
     def _discard(self, conn: Any, _sock: Any) -> None:
         if not _is_open(conn.sock):
-            self.poller.unregister(conn.sock)
-            self.pending_conns.remove(conn)
-            self._close(conn)
+            self._stop_waiting(conn)
 
     def _close(self, conn: Any) -> None:
         self.nr_conns -= 1
@@ -217,6 +235,24 @@ def _is_open(sock: socket.socket) -> bool:
         return True
     except OSError:
         return False
+
+
+def _is_whole(conn: Any, head: bytes) -> bool:
+    """Return whether a thread would not wait for more of a request; else have the poller wait for it.
+
+    The poller tells of fewer bytes than it was to wait for when no more will come, or where it cannot wait for a number
+    of them: then a thread reads the request.
+    """
+    arrived, expected = bytes_arrived(conn.sock), getattr(conn, "expected", 0)
+    awaited = bytes_awaited(head)
+    if arrived >= awaited or arrived < expected:
+        awaited = 0
+    if awaited and not expected:
+        conn.slow_until = time.monotonic() + SLOW_SECONDS
+    if awaited != expected:
+        conn.expected = awaited
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, awaited or 1)
+    return not awaited
 
 
 def _has_more(conn: Any) -> bool:
