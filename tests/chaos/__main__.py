@@ -70,7 +70,8 @@ def suffer(stand: Stand, load: Load, kind: Kind, calm: float) -> None:
     kind.spans.append((struck_at, time.time()))
     say(
         f"    work goes on after {took:.1f} s; longest request {window.longest:.2f} s, "
-        f"/healthz {window.longest_probe * 1000:.0f} ms; refused {dict(window.refused)}"
+        f"/healthz {window.longest_probe * 1000:.0f} ms, static answer {window.longest_static * 1000:.0f} ms; "
+        f"refused {dict(window.refused)}"
     )
 
 

@@ -25,10 +25,16 @@ class Window:
     """Seconds of the longest request."""
     probes: list[float] = field(default_factory=list)
     """Seconds of each request to /healthz that was answered or refused."""
+    static: list[float] = field(default_factory=list)
+    """Seconds of each request for a static answer of the proxy."""
 
     @property
     def longest_probe(self) -> float:
         return max(self.probes, default=0.0)
+
+    @property
+    def longest_static(self) -> float:
+        return max(self.static, default=0.0)
 
 
 class Load:
@@ -55,10 +61,10 @@ class Load:
         self.windows.append(Window())
         return self.windows[-1]
 
-    def add_probe(self, began: float, seconds: float, _status: int) -> None:
-        """Count a request to /healthz that began at this time.monotonic()."""
+    def add_probe(self, path: str, began: float, seconds: float) -> None:
+        """Count a request of the prober that began at this time.monotonic()."""
         window = next((window for window in reversed(self.windows) if window.began <= began), self.windows[0])
-        window.probes.append(seconds)
+        (window.probes if path == "/healthz" else window.static).append(seconds)
 
     def _post_all(self) -> None:
         number = 0

@@ -19,6 +19,7 @@ import redis
 
 from tests.chaos.load import request
 from tests.chaos.mail_server import MailServer
+from tests.chaos.prober import STATIC
 from tests.support.clusters import Qcluster
 from tests.support.faults import REPLICATION, Standby, Switch
 from tests.support.machine import eventually
@@ -47,6 +48,7 @@ http {{
     upstream notifier {{ {servers} }}
     server {{
         listen 127.0.0.1:{port};
+        location = {static} {{ return 200; }}
         location / {{
             proxy_pass http://notifier; proxy_set_header Host $http_host; proxy_http_version 1.1;
             proxy_connect_timeout 1s; proxy_read_timeout 60s; proxy_set_header Connection "";
@@ -218,7 +220,7 @@ class Stand:
 
     def _start_proxy(self) -> "subprocess.Popen[bytes]":
         servers = " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in self.web_ports)
-        text = NGINX.format(folder=self.folder, servers=servers, port=self.port)
+        text = NGINX.format(folder=self.folder, servers=servers, port=self.port, static=STATIC)
         (self.folder / "nginx.conf").write_text(text)
         command = ["nginx", "-c", str(self.folder / "nginx.conf"), "-e", str(self.folder / "nginx.log")]
         return self._start(command, "nginx.out")

@@ -57,8 +57,8 @@ def judge(kinds: list[Kind], load: Load, stand: Stand, strict: bool) -> Verdict:
     table = "\n".join(
         [
             "| kind | fault | times | jobs | lost | twice (allowed) | work resumed after | longest request "
-            "| longest /healthz |",
-            "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+            "| longest /healthz | longest static answer |",
+            "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
             *lines,
             "",
             "| jobs | lost | completed | dead letters | sent twice (allowed) | second Message-IDs | given up "
@@ -83,16 +83,26 @@ def _row(kind: Kind, lost: set[str], repeated: dict[str, tuple[float, int]], kil
     allowed = kind.allowed + sum(map(within, killed))
     longest = max(window.longest for window in kind.windows)
     probe = max(window.longest_probe for window in kind.windows)
+    static = max(window.longest_static for window in kind.windows)
     return (
         f"| `{kind.slug}` | {kind.name} | {kind.times} | {len(accepted)} | {len(lost.intersection(accepted))} "
-        f"| {twice} ({allowed}) | {kind.slowest:.1f} s | {longest:.2f} s | {probe * 1000:.0f} ms |"
+        f"| {twice} ({allowed}) | {kind.slowest:.1f} s | {longest:.2f} s | {probe * 1000:.0f} ms "
+        f"| {static * 1000:.0f} ms |"
     )
 
 
 def _probes(kinds: list[Kind]) -> str:
-    probes = [seconds for kind in kinds for window in kind.windows for seconds in window.probes]
-    slow = sum(seconds > LONGEST_PROBE for seconds in probes)
-    return f"/healthz: {len(probes)} requests, {slow} of them longer than {LONGEST_PROBE * 1000:.0f} ms"
+    windows = [window for kind in kinds for window in kind.windows]
+    probes = [seconds for window in windows for seconds in window.probes]
+    static = [seconds for window in windows for seconds in window.static]
+    return (
+        f"/healthz: {len(probes)} requests, {_slow(probes)} of them longer than {LONGEST_PROBE * 1000:.0f} ms; "
+        f"static answers of nginx: {len(static)}, {_slow(static)}"
+    )
+
+
+def _slow(probes: list[float]) -> int:
+    return sum(seconds > LONGEST_PROBE for seconds in probes)
 
 
 def _within(kind: Kind) -> Callable[[float], bool]:
