@@ -44,7 +44,7 @@ from notifier.web.probe import (
 )
 
 SWITCH_SECONDS = 0.001  # a request takes the interpreter's lock dozens of times, and may wait this long for each
-LOADING_NICENESS = 5  # of the thread that loads the code: a third of the share of a process at 0, a ninth at -5
+LOADING_NICENESS = 5  # of the thread that loads the code: a third of the share of a thread at 0
 SILENT_SECONDS = 5.0  # after which a connection is closed that has sent nothing, or that its client leaves open
 SLOW_SECONDS = 30.0  # after which one is closed that has sent only a part of a request
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -31,6 +32,7 @@ from tests.support.site import ROOT, Site
 WORKERS, WEB_HOSTS = 2, 2
 DISK_MB = 1_000  # half an hour of jobs fills 500
 CLONE_NEWNS = 0x00020000
+SHARE = "-5"  # the niceness of a session's group: three times the share of another, as CPUWeight=300 in deploy/systemd
 DATABASE = {
     **REPLICATION,
     "synchronous_commit": "on",  # a commit that was acknowledged survives a kill
@@ -212,9 +214,11 @@ class Stand:
         return process
 
     def _start_web(self, port: int) -> "subprocess.Popen[bytes]":
-        """Start a gunicorn with the priority of deploy/systemd, where that is allowed, and wait until it answers."""
-        command = ["nice", "-n", "-5", sys.executable, "-m", "gunicorn", "notifier.wsgi", "--bind", f"127.0.0.1:{port}"]
+        """Start a gunicorn with the share of deploy/systemd, where that is allowed, and wait until it answers."""
+        command = [sys.executable, "-m", "gunicorn", "notifier.wsgi", "--bind", f"127.0.0.1:{port}"]
         process = self._start(command, "web.log")
+        with suppress(OSError):
+            Path(f"/proc/{process.pid}/autogroup").write_text(SHARE)
         eventually(lambda: request(port, "GET", "/healthz")[0] == 200, seconds=60)
         return process
 
