@@ -133,17 +133,17 @@ class Worker(gthread.ThreadWorker):
 
     def enqueue_req(self, conn: Any) -> None:
         """Answer a probe, queue another request by its kind, leave a silent or slow connection to the poller."""
-        head = first_bytes(conn.sock)
-        if is_probe(head or b"") and not _has_more(conn):
+        read, head = _read_ahead(conn), first_bytes(conn.sock)
+        if not read and is_probe(head or b""):
             self._answer_probe(conn, head or b"")
             return
-        if head is None and self.alive and not (conn.initialized or conn.data_ready):
+        if self.alive and head is None and not (conn.initialized or conn.data_ready):
             self._wait_for_more(conn, time.monotonic() + SILENT_SECONDS)
             return
-        if self.alive and head and not _has_more(conn) and not _is_whole(conn, head):
+        if self.alive and (read or head) and not _is_whole(conn, read, head or b""):
             self._wait_for_more(conn, conn.slow_until)
             return
-        future = self.tpool.share_for(head or b"").submit(self._handle, conn, time.monotonic())
+        future = self.tpool.share_for(read + (head or b"")).submit(self._handle, conn, time.monotonic())
         future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
     def _wait_for_more(self, conn: Any, until: float) -> None:
@@ -237,14 +237,16 @@ def _is_open(sock: socket.socket) -> bool:
         return False
 
 
-def _is_whole(conn: Any, head: bytes) -> bool:
+def _is_whole(conn: Any, read: bytes, head: bytes) -> bool:
     """Return whether a thread would not wait for more of a request; else have the poller wait for it.
+
+    read: its beginning, if that was read with the request before it; head: what has arrived after that.
 
     The poller tells of fewer bytes than it was to wait for when no more will come, or where it cannot wait for a number
     of them: then a thread reads the request.
     """
     arrived, expected = bytes_arrived(conn.sock), getattr(conn, "expected", 0)
-    awaited = bytes_awaited(head)
+    awaited = max(0, bytes_awaited(read + head) - len(read))
     if arrived >= awaited or arrived < expected:
         awaited = 0
     if awaited and not expected:
@@ -255,9 +257,10 @@ def _is_whole(conn: Any, head: bytes) -> bool:
     return not awaited
 
 
-def _has_more(conn: Any) -> bool:
-    """Return whether the last request of a connection was read together with the beginning of the next."""
-    return bool(conn.parser and conn.parser.unreader.buf.getvalue())
+def _read_ahead(conn: Any) -> bytes:
+    """Return what was read of the next request together with the last one of a connection."""
+    read: bytes = conn.parser.unreader.buf.getvalue() if conn.parser else b""
+    return read
 
 
 def leave_listening_to_workers() -> None:

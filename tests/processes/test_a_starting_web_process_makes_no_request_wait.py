@@ -4,6 +4,8 @@ import errno
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ import psutil
 import pytest
 
 from tests.support.machine import HERE, eventually
-from tests.support.site import Site
+from tests.support.site import ROOT, Site
 
 HOLD = """
 import sys, time
@@ -71,6 +73,14 @@ def test_a_site_refuses_connections_until_its_code_is_loaded(site):
     probe.join()
     assert answers == [errno.ECONNREFUSED]
     assert site.get("/healthz")[0] == 200
+
+
+def test_what_holds_the_interpreters_lock_is_loaded_before_a_connection_is_accepted(site):
+    code = "import notifier.wsgi, ua_parser, sys; sys.exit(0 if 'parser' in vars(ua_parser) else 'compiled later')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=site.environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_in_a_reload_the_old_processes_answer_until_the_new_ones_can(site):

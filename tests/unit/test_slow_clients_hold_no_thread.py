@@ -69,6 +69,17 @@ def test_the_next_request_of_a_connection_may_come_in_parts_too(client):
     assert len(send(client, worker, b"bodies")) == 2
 
 
+@pytest.mark.parametrize("ahead", [1, len(HEAD) - 1, len(HEAD), len(HEAD) + 3])
+def test_a_part_that_was_read_with_the_request_before_it_holds_no_thread(client, ahead):
+    worker, request_ = Handing(), HEAD + b"bodies"
+    client.conn.init()
+    client.conn.parser.unreader.buf.write(request_[:ahead])
+    worker.finish_request(client.conn, ended(kept=True))
+    assert worker.handed == []
+    assert send(client, worker, request_[ahead:-1]) == []
+    assert send(client, worker, request_[-1:]) == [request_]
+
+
 def test_the_poller_does_not_wake_the_worker_for_a_part_of_what_it_waits_for(client):
     worker = Handing()
     client.sock.sendall(HEAD)
