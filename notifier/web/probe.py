@@ -13,6 +13,7 @@ from contextlib import suppress
 PROBE = b"/healthz"
 HEAD_BYTES = 1 << 16  # of a request's beginning that are looked at
 WHOLE_BYTES = 1 << 17  # of a request that a thread takes as a whole; nginx allows as many (deploy/nginx)
+EXPECTS = b"\nexpect:"  # a client that sends the body when it is asked to: a thread asks
 LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r", re.IGNORECASE)
 PROBE_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16\r\nCache-Control: no-store\r\n"
@@ -45,7 +46,7 @@ def bytes_awaited(head: bytes) -> int:
     end = head.find(END)
     if end < 0:
         return len(head) + 1 if len(head) < HEAD_BYTES else 0
-    length = LENGTH.search(head, 0, end + len(END))
+    length = None if EXPECTS in head[:end].lower() else LENGTH.search(head, 0, end + len(END))
     size = end + len(END) + (int(length[1]) if length else 0)
     return size if size <= WHOLE_BYTES else 0
 

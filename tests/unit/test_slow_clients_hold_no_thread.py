@@ -125,6 +125,7 @@ def test_a_worker_that_ends_leaves_a_slow_client_to_a_thread(client):
         (b"GET / HTTP/1.1\r\n\r\ncontent-length: 9\r\n", 18),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 47),
         (HEAD.replace(b"6", b"131073"), 0),
+        (HEAD.replace(b"Host", b"Expect: 100-continue\r\nHost"), len(HEAD) + 22),
         (b"A" * HEAD_BYTES, 0),
     ],
 )
