@@ -31,10 +31,9 @@ from gunicorn.sock import BaseSocket
 from gunicorn.workers import gthread
 
 from notifier.web.arrival import ARRIVED, PROGRAMS
-from notifier.web.probe import (
+from notifier.web.request_bytes import (
     HEAD_BYTES,
     answer_to_probe,
-    bytes_arrived,
     bytes_awaited,
     first_bytes,
     is_probe,
@@ -45,8 +44,8 @@ from notifier.web.probe import (
 
 SWITCH_SECONDS = 0.001  # a request takes the interpreter's lock dozens of times, and may wait this long for each
 LOADING_NICENESS = 5  # of the thread that loads the code: a third of the share of a thread at 0
-SILENT_SECONDS = 5.0  # after which a connection is closed that has sent nothing, or that its client leaves open
-SLOW_SECONDS = 30.0  # after which one is closed that has sent only a part of a request
+SILENT_SECONDS = 5.0  # until a connection is closed that sends nothing, or that its client leaves open
+SLOW_SECONDS = 30.0  # until one is closed that has sent only a part of a request
 
 Task = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
 
@@ -213,8 +212,8 @@ class Worker(gthread.ThreadWorker):
 def has_waiting(listener: BaseSocket) -> bool:
     """Return whether the kernel has accepted a connection that no process has taken yet.
 
-    On Linux the last look keeps the interpreter's lock. So no other thread can run between it and a close of the
-    listener, which would reset the connections of that time.
+    On Linux the last look keeps the interpreter's lock, so no other thread delays a close that follows it. A close
+    resets the connections that have arrived since the last look.
     """
     waiting = select.poll()
     waiting.register(listener, select.POLLIN)
@@ -240,12 +239,11 @@ def _is_open(sock: socket.socket) -> bool:
 def _is_whole(conn: Any, read: bytes, head: bytes) -> bool:
     """Return whether a thread would not wait for more of a request; else have the poller wait for it.
 
-    read: its beginning, if that was read with the request before it; head: what has arrived after that.
-
-    The poller tells of fewer bytes than it was to wait for when no more will come, or where it cannot wait for a number
-    of them: then a thread reads the request.
+    read: its beginning, if that was read with the request before it; head: what has arrived since.
+    If the poller reports fewer bytes than it was to wait for, the client has stopped sending, or the system cannot
+    wait for a number of bytes: a thread reads the request then.
     """
-    arrived, expected = bytes_arrived(conn.sock), getattr(conn, "expected", 0)
+    arrived, expected = len(head), getattr(conn, "expected", 0)
     awaited = max(0, bytes_awaited(read + head) - len(read))
     if arrived >= awaited or arrived < expected:
         awaited = 0

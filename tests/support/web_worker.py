@@ -36,6 +36,22 @@ class Accepting(Worker):
         self.poller, self.keepalived_conns, self.pending_conns = selectors.DefaultSelector(), deque(), deque()
 
 
+class Handing(Accepting):
+    """One whose threads never begin: it notes what has arrived of each request that it hands to them."""
+
+    def __init__(self):
+        super().__init__()
+        self.tpool, self.handed, self.connections = self, [], []
+
+    def share_for(self, head):
+        self.handed.append(head)
+        return self
+
+    def submit(self, _handle, conn, _arrived):
+        self.connections.append(conn)
+        return Future()
+
+
 def accept(request: bytes, worker: Worker, *, parser=None) -> socket.socket:
     """Have a worker accept a connection on which `request` has arrived; return the client's end."""
     ours, theirs = socket.socketpair()
@@ -57,7 +73,7 @@ def poll(worker: Worker, seconds: float = 0) -> None:
 
 
 def ended(*, kept: bool) -> Future:
-    """The future of a request whose response has been sent."""
+    """The future of a request whose response has been sent. kept: whether its connection is for the next one too."""
     future: Future = Future()
     future.set_result(kept)
     return future

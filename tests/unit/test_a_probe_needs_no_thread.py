@@ -6,16 +6,15 @@ import select
 import selectors
 import socket
 import sys
-from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
 from gunicorn.sock import TCPSocket
 
 from notifier.ops.health import healthz
-from notifier.web.probe import is_probe
+from notifier.web.request_bytes import is_probe
 from notifier.web.worker import has_waiting
-from tests.support.web_worker import Accepting, Connection, accept, poll, received
+from tests.support.web_worker import Accepting, Connection, Handing, accept, poll, received
 
 KEPT, LAST = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /healthz HTTP/1.0\r\nHost: a\r\n\r\n"
 
@@ -127,22 +126,13 @@ def listener():
     made.close()
 
 
-class Ending(Accepting):
-    """A worker that ends: it notes each request for which it asks for a thread."""
+class Ending(Handing):
+    """A worker that ends."""
 
     def __init__(self, listener):
         super().__init__()
-        self.alive, self.nr_conns, self._accepting = False, 0, True
-        self.sockets, self.tpool, self.taken, self.connections = [listener], self, [], []
+        self.alive, self.nr_conns, self._accepting, self.sockets = False, 0, True, [listener]
         self.poller.register(listener, selectors.EVENT_READ)
-
-    def share_for(self, head):
-        self.taken.append(head.split()[1])
-        return self
-
-    def submit(self, _handle, conn, _arrived):
-        self.connections.append(conn)
-        return Future()
 
 
 def test_a_worker_that_ends_takes_the_connections_behind_a_probe_too(listener):
@@ -152,7 +142,7 @@ def test_a_worker_that_ends_takes_the_connections_behind_a_probe_too(listener):
         client.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
     ending = Ending(listener)
     ending.set_accept_enabled(enabled=False)
-    assert (ending.taken, ending.nr_conns) == ([b"/a", b"/b", b"/c"], 6)
+    assert ([head.split()[1] for head in ending.handed], ending.nr_conns) == ([b"/a", b"/b", b"/c"], 6)
     for client, path in zip(clients, paths, strict=True):
         if path == "/healthz":
             assert received(client).startswith(b"HTTP/1.1 200 OK")

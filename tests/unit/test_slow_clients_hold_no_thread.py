@@ -2,28 +2,12 @@
 
 import socket
 import time
-from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
 
-from notifier.web.probe import HEAD_BYTES, bytes_awaited
-from tests.support.web_worker import Accepting, Connection, ended, poll
-
-
-class Handing(Accepting):
-    """A worker whose threads are ready: it notes the beginning of each request that it hands to them."""
-
-    def __init__(self):
-        super().__init__()
-        self.tpool, self.handed = self, []
-
-    def share_for(self, head):
-        self.handed.append(head)
-        return self
-
-    def submit(self, *_):
-        return Future()
+from notifier.web.request_bytes import HEAD_BYTES, bytes_awaited
+from tests.support.web_worker import Connection, Handing, ended, poll
 
 
 @pytest.fixture

@@ -1,19 +1,16 @@
-"""What the first bytes of a request say before a thread reads it (worker.py), and the answer to a probe of /healthz.
+"""What the bytes of a request say before a thread reads it (worker.py), and the answer to a probe of /healthz.
 
 Only the main process of gunicorn imports this module, before the settings: it uses neither these nor Django.
 """
 
-import fcntl
 import re
 import socket
-import struct
-import termios
 from contextlib import suppress
 
 PROBE = b"/healthz"
-HEAD_BYTES = 1 << 16  # of a request's beginning that are looked at
-WHOLE_BYTES = 1 << 17  # of a request that a thread takes as a whole; nginx allows as many (deploy/nginx)
-EXPECTS = b"\nexpect:"  # a client that sends the body when it is asked to: a thread asks
+HEAD_BYTES = 1 << 16  # the head of a request is waited for up to this size
+WHOLE_BYTES = 1 << 17  # and the whole of it up to this one, which nginx allows for a body (deploy/nginx)
+EXPECTS = b"\nexpect:"  # the client sends the body when it is asked to: a thread asks
 LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r", re.IGNORECASE)
 PROBE_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16\r\nCache-Control: no-store\r\n"
@@ -22,7 +19,7 @@ PROBE_HEAD = (
 # By method; equal to those of the view (notifier/ops/health.py), which answers under other servers.
 PROBE_BODIES = {b"GET": b'{"status": "ok"}', b"HEAD": b""}
 END = b"\r\n\r\n"
-OF_A_BODY = b"\ncontent-length", b"\ntransfer-encoding"  # which could arrive later, and pass for the next request
+OF_A_BODY = b"\ncontent-length", b"\ntransfer-encoding"  # a body could arrive later, and be taken for the next request
 
 
 def is_probe(head: bytes) -> bool:
@@ -39,9 +36,9 @@ def may_stay(head: bytes) -> bool:
 
 
 def bytes_awaited(head: bytes) -> int:
-    """Return how many bytes of a request must have arrived so that a thread does not wait for more of it.
+    """Return how many bytes of a request must have arrived so that a thread need not wait for more of them.
 
-    One more than there are while its head is not complete; 0 when the head or body is too long to wait for.
+    One more than there are while its head is not complete; 0 when the head or the body is too long to wait for.
     """
     end = head.find(END)
     if end < 0:
@@ -49,12 +46,6 @@ def bytes_awaited(head: bytes) -> int:
     length = None if EXPECTS in head[:end].lower() else LENGTH.search(head, 0, end + len(END))
     size = end + len(END) + (int(length[1]) if length else 0)
     return size if size <= WHOLE_BYTES else 0
-
-
-def bytes_arrived(sock: socket.socket) -> int:
-    """Return how many bytes of a connection wait in the kernel."""
-    waiting: int = struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, bytes(4)))[0]
-    return waiting
 
 
 def answer_to_probe(head: bytes, *, kept: bool) -> bytes:
@@ -77,8 +68,8 @@ def method_and_path(head: bytes) -> tuple[bytes, bytes]:
 
 
 def first_bytes(connection: socket.socket) -> bytes | None:
-    """Return the first bytes of the next request without taking them; None when there are none yet."""
+    """Return up to WHOLE_BYTES of the next request without taking them; None when there are none yet."""
     try:
-        return connection.recv(HEAD_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        return connection.recv(WHOLE_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except (OSError, ValueError):
         return None
