@@ -106,7 +106,7 @@ def test_a_second_sigterm_kills_and_the_jobs_still_end(site, smtp, start):
     enqueue(site, "a")
     eventually(lambda: cluster.find("busy worker"))
     cluster.process.terminate()
-    time.sleep(1)
+    eventually(lambda: "cluster stopping" in cluster.log.read_text())  # two signals that are seen together are one
     assert cluster.process.poll() is None
     cluster.process.terminate()
     assert cluster.process.wait(10) == 1

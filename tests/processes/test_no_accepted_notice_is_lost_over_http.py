@@ -35,11 +35,14 @@ def together(work, count: int) -> None:
         thread.join()
 
 
-def post_until_answered(site: LiveSite, body: dict[str, Any], token: str) -> Answer:
-    """Post as a client does: again after a 503, which a machine that is too slow for so many clients gives."""
-    answer = site.call("POST", api_client.PATH, body, token)
+def post_until_answered(site: LiveSite, body: dict[str, Any], token: str, **headers: str) -> Answer:
+    """Post as a client does: again after a 503, which a machine that is too slow for so many clients gives.
+
+    What a 503 was given for may have been stored: only with an Idempotency-Key is the second answer that of the first.
+    """
+    answer = site.call("POST", api_client.PATH, body, token, **headers)
     while answer.status == 503:
-        answer = site.call("POST", api_client.PATH, body, token)
+        answer = site.call("POST", api_client.PATH, body, token, **headers)
     return answer
 
 
@@ -51,7 +54,7 @@ def test_a_hundred_clients_for_fifty_users_get_exactly_what_the_limit_allows():
         for turn in range(EACH):
             user = f"user-{(number + turn * 7) % USERS}"
             body = api_client.notification(userId=user, email=f"{user}@example.mn", jobId=f"{number}-{turn}")
-            answer = post_until_answered(site, body, token)
+            answer = post_until_answered(site, body, token, Idempotency_Key=body["jobId"])
             seen.append((user, answer.status, answer.headers["Retry-After"]))
 
     with LiveSite(threads=8) as site:
@@ -70,7 +73,7 @@ def test_a_hundred_clients_with_one_notice_make_one_job():
     token, body, seen = api_client.key("enqueue"), api_client.notification(), []
     with LiveSite(threads=8) as site:
         together(lambda _: seen.append(post_until_answered(site, body, token).status), CLIENTS)
-    assert Counter(seen) == {202: 1, 409: CLIENTS - 1}
+    assert Counter(seen) in ({202: 1, 409: CLIENTS - 1}, {409: CLIENTS}), "a 503 may have hidden the 202"
     assert JobLog.objects.count() == OrmQ.objects.count() == 1
 
 
