@@ -109,14 +109,18 @@ class JobQuerySet(JobReads["JobLog"]):
         return won
 
     def complete_and_claim(
-        self, job: "JobLog", others: tuple[sql.Other, ...], following: int, worker: str
+        self, jobs: list["JobLog"], others: tuple[sql.Other, ...], following: list[int], worker: str
     ) -> tuple[set[int], list["JobLog"]]:
-        """Do as `complete_many` with a job and as `claim_many` with another's first attempt, outside a transaction."""
-        completing = together.combine(statements.COMPLETE, [[job.pk], job.attempt_count], others)
-        won, columns, claimed = together.fetch_both(completing, self._claiming([following], worker))
-        for key in won:
-            job.status, job.processed_at = Status.COMPLETED, key[1]
-        return {key[0] for key in won}, [self.from_row(columns, row) for row in claimed]
+        """Do as `complete_many` with jobs of one attempt number and as `claim_many` with first attempts of others.
+
+        Outside a transaction.
+        """
+        completing = together.combine(statements.COMPLETE, [[job.pk for job in jobs], jobs[0].attempt_count], others)
+        rows, columns, claimed = together.fetch_both(completing, self._claiming(following, worker))
+        won = dict(rows)
+        for job in (job for job in jobs if job.pk in won):
+            job.status, job.processed_at = Status.COMPLETED, won[job.pk]
+        return set(won), sorted((self.from_row(columns, row) for row in claimed), key=lambda job: job.pk)
 
 
 class JobLog(models.Model):

@@ -4,8 +4,6 @@ A batch claims as many jobs at a time as its executor can run, and more of them 
 """
 
 import time
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -16,11 +14,13 @@ from jobs import tracing
 from jobs.brokers import messages
 from jobs.brokers.django_q import Receipt, time_limit, timeout_postponed
 from jobs.conf import conf
-from jobs.core import job_types, sql
-from jobs.core.errors import ErrorClass, Failure, describe
-from jobs.core.job import LOST_LIMIT, JobLog
+from jobs.core import job_types, retry_policy, sql
+from jobs.core.errors import ErrorClass, Failure
+from jobs.core.job import JobLog
 from jobs.core.scoreboard import process_context
 from jobs.worker.executor import Executor
+from jobs.worker.pace import FLUSH_SECONDS
+from jobs.worker.precheck import exchange, refuse
 from jobs.worker.settlement import Following, drop_messages, settle
 from jobs.worker.thread_pool import Outcome
 
@@ -50,6 +50,7 @@ class Batch:
         self._unclaimed, self._receipts, self._executor, self._worker = attempts, receipts, executor, worker
         self._release_at = time.monotonic() + conf.JOB_TIMEOUT_SECONDS / 3
         self._limited: list[Attempt] = []  # of types with a timeout of their own; they come last
+        self._types: dict[int, str] = {}  # of the jobs in `_limited`, by primary key
         self._claims: dict[int, Claim] = {}  # by primary key, until they are settled
         self.database_was_away = False  # then a claim may have been made whose answer was lost
 
@@ -84,25 +85,52 @@ class Batch:
         keys = [pk for pk, _ in self._unclaimed]
         found = dict(JobLog.objects.filter(where, pk__in=keys).values_list("pk", "job_type"))
         types = {name: job_types.get_or_none(name) for name in set(found.values())}
-        limited = {pk for pk, name in found.items() if (kind := types[name]) and kind.policy.timeout is not None}
-        self._limited = [attempt for attempt in self._unclaimed if attempt[0] in limited]
-        self._unclaimed = [attempt for attempt in self._unclaimed if attempt[0] not in limited]
+        limits = {name for name, kind in types.items() if kind and kind.policy.timeout is not None}
+        self._types = {pk: name for pk, name in found.items() if name in limits}
+        self._limited = [attempt for attempt in self._unclaimed if attempt[0] in self._types]
+        self._unclaimed = [attempt for attempt in self._unclaimed if attempt[0] not in self._types]
 
     def _execute(self, jobs: list[JobLog]) -> None:
         """Run claimed jobs. One whose type has a timeout of its own is the only job of the task."""
         if len(jobs) == 1 and jobs[0].policy.timeout is not None:
-            self._execute_alone(jobs[0])
+            self._execute_each(jobs)
         else:
             for outcomes in self._executor.execute(jobs, self._claim_more):
                 self._settle(outcomes)
 
-    def _execute_alone(self, job: JobLog) -> list[JobLog]:
-        """Run a claimed job within the time limit of its type; return the next one, if it was claimed."""
-        with time_limit(job.policy.time_limit):
-            return self._settle([self._executor.execute_alone(job)], claims_next=True)
+    def _execute_each(self, jobs: list[JobLog]) -> list[JobLog]:
+        """Run claimed jobs one after another, and settle them at least every FLUSH_SECONDS.
+
+        Returns the jobs that were claimed with the settlement.
+        """
+        outcomes: list[Outcome] = []
+        refused: dict[str, Failure] = {}  # by type: what every other job of it would meet too
+        until = time.monotonic() + FLUSH_SECONDS
+        for job in jobs:
+            if outcomes and time.monotonic() > until:
+                self._settle(outcomes)
+                outcomes, until = [], time.monotonic() + FLUSH_SECONDS
+            failure = refused.get(job.job_type)
+            outcome = Outcome(job, failure, 0.0) if failure else self._execute_alone(job, first=job is jobs[0])
+            if outcome.failure and retry_policy.concerns_all(outcome.failure):
+                refused[job.job_type] = outcome.failure
+            outcomes.append(outcome)
+        return self._settle(outcomes, claims_next=True)
+
+    def _execute_alone(self, job: JobLog, *, first: bool) -> Outcome:
+        """Run a job within the time limit of its type, unless those before it left too little of its lease."""
+        claim, seconds = self._claims[job.pk], job.policy.time_limit
+        if not first and time.monotonic() + seconds > claim.until:
+            return _without_turn(job)
+        with time_limit(seconds):
+            claim.outcome = self._executor.execute_alone(job)
+        return claim.outcome
 
     def _work_limited(self) -> None:
-        """Run jobs with a timeout of their own one at a time: one in any case, more until the time budget is spent."""
+        """Run jobs with a timeout of their own one at a time: one in any case, more until the time budget is spent.
+
+        Quick ones are claimed and settled together.
+        """
         with timeout_postponed():
             self._release_unclaimed()
         self._unclaimed, self._limited = self._limited, []
@@ -111,10 +139,13 @@ class Batch:
         while claimed or may_claim:
             if not claimed:
                 with timeout_postponed():
-                    claimed = self._precheck(self._claim(1))
-            for job in claimed:
-                claimed = self._execute_alone(job)
+                    claimed = self._precheck(self._claim(self._count_quick()))
+            claimed = self._execute_each(claimed)
             may_claim = self._may_claim()
+
+    def _count_quick(self) -> int:
+        """Return how many of the next jobs to claim together."""
+        return self._executor.durations.count_quick(self._types[pk] for pk, _ in self._unclaimed[: conf.JOB_BATCH_SIZE])
 
     def _claim(self, count: int) -> list[JobLog]:
         """Claim the next `count` jobs; return those that this worker got."""
@@ -138,31 +169,36 @@ class Batch:
 
     def _precheck(self, jobs: list[JobLog]) -> list[JobLog]:
         """Settle the claimed jobs that must not be tried; return the others."""
-        _exchange(jobs)
-        refused = _refuse(jobs)
+        exchange(jobs)
+        refused = refuse(jobs)
         self._settle([Outcome(job, refused[job.pk], 0.0) for job in jobs if job.pk in refused])
         return [job for job in jobs if job.pk not in refused]
 
     def _settle(self, outcomes: list[Outcome], *, claims_next: bool = False) -> list[JobLog]:
         """Settle jobs and drop their messages, without being interrupted by the timeout.
 
-        claims_next: whether the next job may be claimed with them; returns it then, if it may be tried.
+        claims_next: whether the next jobs may be claimed with them; returns those of them then that may be tried.
         """
         if not outcomes:
             return []
         for outcome in outcomes:
             self._claims[outcome.job.pk].outcome = outcome
         until = min(self._claims[outcome.job.pk].until for outcome in outcomes)
-        next_one = Following(*self._unclaimed[0], self._worker) if claims_next and self._may_claim() else None
+        following = self._next() if claims_next and self._may_claim() else None
         now = time.monotonic()
         with timeout_postponed():
-            settle(outcomes, [self._receipts.get(outcome.job.pk) for outcome in outcomes], until, next_one)
+            settle(outcomes, [self._receipts.get(outcome.job.pk) for outcome in outcomes], until, following)
             for outcome in outcomes:
                 del self._claims[outcome.job.pk]
-            _exchange(outcome.job for outcome in outcomes)
-            if next_one is None or next_one.claimed is None:
+            exchange(outcome.job for outcome in outcomes)
+            if following is None or following.claimed is None:
                 return []
-            return self._precheck(self._note_claims([self._unclaimed.pop(0)], next_one.claimed, now))
+            self._unclaimed = self._unclaimed[len(following.attempts) :]
+            return self._precheck(self._note_claims(following.attempts, following.claimed, now))
+
+    def _next(self) -> Following:
+        """Return the attempts that are claimed next."""
+        return Following(self._unclaimed[: self._count_quick()], self._worker)
 
     def _may_claim(self) -> bool:
         """Return whether there are jobs to claim, and time and a database to do so."""
@@ -195,13 +231,11 @@ class Batch:
 
         A job that was not begun loses no attempt.
         """
+        if job.pk not in self._executor.begun:
+            return _without_turn(job)
         seconds = job.policy.time_limit
-        if job.pk in self._executor.begun:
-            failure = Failure(ErrorClass.TEMPORARY, "Timeout", None, f"its worker took longer than {seconds} s", "")
-        else:
-            waited = f"the jobs before it took longer than {seconds} s"
-            failure = Failure(ErrorClass.THROTTLED, "NoTurn", None, waited, "")
-        return Outcome(job, failure, seconds)
+        late = f"its worker took longer than {seconds} s"
+        return Outcome(job, Failure(ErrorClass.TEMPORARY, "Timeout", None, late, ""), seconds)
 
     def _drop_message(self, pk: int, attempt: int) -> None:
         """Drop a message whose job could not be claimed.
@@ -227,6 +261,12 @@ class Batch:
         self._unclaimed = []
 
 
+def _without_turn(job: JobLog) -> Outcome:
+    """Return the outcome of a claimed job that was not begun, since the jobs before it took too long."""
+    waited = "the jobs before it left it too little time"
+    return Outcome(job, Failure(ErrorClass.THROTTLED, "NoTurn", None, waited, ""), 0.0)
+
+
 def _messages(attempts: list[Attempt]) -> list[messages.Message]:
     """Return the messages of attempts, each for the lane and the source of its job."""
     jobs = JobLog.objects.only("lane", "source").in_bulk([pk for pk, _ in attempts])
@@ -243,42 +283,3 @@ def _log_claim(job: JobLog) -> None:
         attempt=job.attempt_count,
         ms=waited,
     )
-
-
-def _refuse(jobs: list[JobLog]) -> dict[int, Failure]:
-    """Return the failure of each claimed job that must not be tried, by primary key."""
-    refused = {job.pk: failure for job in jobs if (failure := _poison_or_expired(job))}
-    by_type: dict[str, list[JobLog]] = defaultdict(list)
-    for job in jobs:
-        by_type[job.job_type].append(job)
-    for name, batch in by_type.items():
-        kind = job_types.get_or_none(name)
-        if kind and kind.execution.precheck:
-            refused = _run_precheck(kind.execution.precheck, batch) | refused
-    return refused
-
-
-def _exchange(jobs: Iterable[JobLog]) -> None:
-    for name in {job.job_type for job in jobs}:
-        if kind := job_types.get_or_none(name):
-            kind.execution.exchange()
-
-
-def _run_precheck(precheck: job_types.Precheck, jobs: list[JobLog]) -> dict[int, Failure]:
-    """Return what the type's precheck refuses; if it raises, every job fails with that error."""
-    try:
-        return precheck(jobs)
-    except Exception as exc:
-        if sql.is_away(exc):
-            raise
-        return dict.fromkeys((job.pk for job in jobs), describe(exc))
-
-
-def _poison_or_expired(job: JobLog) -> Failure | None:
-    if job.lost_count >= LOST_LIMIT:
-        died = f"{job.lost_count} workers died while they ran this job"
-        return Failure(ErrorClass.POISON, "WorkerLost", None, died, "")
-    if job.expired:
-        late = f"not sent within {job.policy.lifetime / 3600:g} hours"
-        return Failure(ErrorClass.EXPIRED, "Expired", None, late, "")
-    return None

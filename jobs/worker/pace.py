@@ -7,10 +7,13 @@ processor, which more threads only make worse: so a multiple of its CPU time is 
 """
 
 import math
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from functools import partial
 
 FLUSH_SECONDS = 0.05  # outcomes are settled at least this often, so that a killed worker repeats little
 QUICK_SECONDS = 0.005  # below this duration of a call, one thread is best
+QUICK_CALLS = 3  # calls below it one after another, for the calls of a type to count as quick
 BUSY_FACTOR = 10  # a call whose thread shares the processor takes up to so many times its CPU time
 SECONDS_EACH = 0.001  # of a slower call, for each thread: twice as slow, twice as many threads
 COLD_CALLS = 3  # the first opens a connection; those after it find nothing in any cache
@@ -82,3 +85,29 @@ class Pace:
     def sample_due(self, now: float) -> bool:
         """Return whether to make one call alone again."""
         return now - self._sampled_at > max(SAMPLE_SECONDS, SAMPLE_CALLS * self.seconds)
+
+
+class Durations:
+    """How long the last calls of each job type took, so that quick ones are claimed and settled together."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, deque[float]] = defaultdict(partial(deque, maxlen=QUICK_CALLS))
+
+    def record(self, job_type: str, seconds: float) -> None:
+        """Record a call."""
+        self._last[job_type].append(seconds)
+
+    def count_quick(self, job_types: Iterable[str]) -> int:
+        """Return how many of the next jobs, by their types, end within FLUSH_SECONDS if they are as quick as before.
+
+        At least one; a job that is not known to be quick is alone.
+        """
+        count, seconds = 0, 0.0
+        for name in job_types:
+            last = self._last[name]
+            longest = max(last) if len(last) == QUICK_CALLS else math.inf
+            seconds += longest
+            if longest > QUICK_SECONDS or seconds > FLUSH_SECONDS:
+                break
+            count += 1
+        return max(1, count)

@@ -23,19 +23,19 @@ log = structlog.get_logger("jobs.worker.entry")
 
 @dataclass
 class Following:
-    """The attempt that a worker makes next: its claim goes with the settlement before it, where that is possible."""
+    """The attempts that a worker makes next: their claim goes with the settlement before it, where that is possible."""
 
-    pk: int
-    attempt: int
+    attempts: list[tuple[int, int]]
+    """(key of the job, number of the attempt) pairs."""
     worker: str
     claimed: list[JobLog] | None = None
-    """The job, if it could be claimed; None when it was not tried."""
+    """The jobs that could be claimed; None when it was not tried."""
 
 
 def settle(
     outcomes: list[Outcome], receipts: Iterable[Receipt], until: float, following: Following | None = None
 ) -> None:
-    """Settle the jobs of `outcomes` and drop their messages; claim the following one, if it goes with it.
+    """Settle the jobs of `outcomes` and drop their messages; claim the following ones, if they go with it.
 
     Their emails may have been sent already, so a database that is away is waited for until `until` (time.monotonic());
     then its error is raised. A job whose lease was lost meanwhile stays as it is.
@@ -69,8 +69,8 @@ def _write_until(
     """Write the outcomes; return the keys of the jobs that were still ours. Try again until `until`."""
     while True:
         try:
-            if _is_completed_alone(outcomes):
-                return _complete_alone(outcomes[0], receipts, drained, following)
+            if _are_completed_alone(outcomes):
+                return _complete_alone(outcomes, receipts, drained, following)
             with transaction.atomic():
                 won = _write(outcomes)
                 _report([outcome for outcome in outcomes if outcome.job.pk in won])
@@ -87,33 +87,43 @@ def _write_until(
             time.sleep(0.5)
 
 
-def _is_completed_alone(outcomes: list[Outcome]) -> bool:
-    """Return whether these are one completed job whose settlement needs no more than one statement."""
-    if len(outcomes) != 1 or outcomes[0].failure or outcomes[0].job.returned is not None:
+def _are_completed_alone(outcomes: list[Outcome]) -> bool:
+    """Return whether these are completed jobs whose settlement needs no more than one statement."""
+    if not (together.is_possible() and messages.in_our_database()):
         return False
-    kind = job_types.get_or_none(outcomes[0].job.job_type)
-    alone = together.is_possible() and messages.in_our_database()
-    return alone and kind is not None and kind.execution.settles_alone
+    kinds = {outcome.job.job_type: job_types.get_or_none(outcome.job.job_type) for outcome in outcomes}
+    alone = all(kind and kind.execution.settles_alone for kind in kinds.values())
+    same = len({outcome.job.attempt_count for outcome in outcomes}) == 1
+    return alone and same and not any(each.failure or each.job.returned is not None for each in outcomes)
 
 
 def _complete_alone(
-    outcome: Outcome, receipts: list[Receipt], drained: counters.Sums, following: Following | None
+    outcomes: list[Outcome], receipts: list[Receipt], drained: counters.Sums, following: Following | None
 ) -> set[int]:
-    """Settle a completed job in one round trip, which is its transaction, and claim the following one in it."""
-    job = outcome.job
-    counted = job_counts.count_settlement(job, None, outcome.seconds, Status.COMPLETED)
+    """Settle completed jobs in one round trip, which is its transaction, and claim the following ones in it."""
+    jobs = [outcome.job for outcome in outcomes]
+    counted = [job_counts.count_settlement(each.job, None, each.seconds, Status.COMPLETED) for each in outcomes]
     dropped = django_q.MESSAGES.deleting([receipt for receipt in receipts if receipt is not None])
-    others = (*counters.adding(drained, counted), dropped)
-    if following and following.attempt == 1 and short.is_possible():
-        won, following.claimed = JobLog.objects.complete_and_claim(job, others, following.pk, following.worker)
+    others = (*counters.adding(drained, *counted), dropped)
+    if following and short.is_possible() and all(attempt == 1 for _, attempt in following.attempts):
+        pks = [pk for pk, _ in following.attempts]
+        won, following.claimed = JobLog.objects.complete_and_claim(jobs, others, pks, following.worker)
     else:
-        won = JobLog.objects.complete_many([job], others)
-    if won:
-        _report([outcome])
-    else:
-        counters.restore(drained)
-        counters.restore(job_counts.count_stale(job))
+        won = JobLog.objects.complete_many(jobs, others)
+    _correct_counts(jobs, counted, drained, won)
+    _report([outcome for outcome in outcomes if outcome.job.pk in won])
     return won
+
+
+def _correct_counts(jobs: list[JobLog], counted: list[counters.Sums], drained: counters.Sums, won: set[int]) -> None:
+    """Correct the counts for the jobs whose lease was lost: the statement counted all of them, or none without any."""
+    if not won:
+        counters.restore(drained)
+    for job, sums in zip(jobs, counted, strict=True):
+        if job.pk not in won:
+            counters.restore(job_counts.count_stale(job))
+            if won:
+                counters.restore({what: (-count, -seconds) for what, (count, seconds) in sums.items()})
 
 
 def _write(outcomes: list[Outcome]) -> set[int]:

@@ -174,7 +174,7 @@ def test_a_claim_that_fails_holds_up_no_settlement(monkeypatch):
     first, second = (enqueueing.enqueue_task(sample_tasks.echo) for _ in range(2))
     JobLog.objects.claim_many([(first.pk, 1)], "tests/1")
     first = JobLog.objects.get(pk=first.pk)
-    following = settlement.Following(second.pk, 1, "tests/1")
+    following = settlement.Following([(second.pk, 1)], "tests/1")
     with psycopg.connect(**_conninfo()) as other:
         other.execute("LOCK TABLE jobs_jobtypestate IN ACCESS EXCLUSIVE MODE")
         monkeypatch.setitem(connection.settings_dict["OPTIONS"], "options", "-c lock_timeout=200ms")
