@@ -53,12 +53,12 @@ class Listener:
         if not self._receives:
             log.warning("NOTIFY does not arrive on this connection (a pooler?), polling", channel=self.channel)
 
-    def wait(self, timeout: float) -> bool:
-        """Wait for a NOTIFY for up to `timeout` seconds; return whether one arrived."""
+    def wait(self, timeout: float) -> list[str]:
+        """Wait for a NOTIFY for up to `timeout` seconds; return the words of those that arrived."""
         if self._hears:
-            return any(True for _ in self._connection.notifies(timeout=timeout, stop_after=1))
+            return [each.payload for each in self._connection.notifies(timeout=timeout, stop_after=1)]
         time.sleep(timeout)
-        return False
+        return []
 
     def prove(self) -> bool:
         """Listen, and return whether a NOTIFY from another connection arrives.

@@ -7,6 +7,7 @@ attempt is over. The broker that Q_CLUSTER names carries them.
 import re
 import uuid
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -80,9 +81,16 @@ def send_many(attempts: list[Message], delay: float = 0.0) -> None:
         transaction.on_commit(lambda: _store(attempts, delay), robust=True)
 
 
-def notify_clusters() -> None:
-    """Notify the clusters of messages that were stored, after the commit."""
-    channels.notify_after_commit(CHANNEL)
+def notification(keys: Iterable[str]) -> channels.Notification:
+    """Return what wakes the clusters for messages in these queues: the key of the only queue, else nothing."""
+    found = set(keys)
+    return channels.Notification(CHANNEL, found.pop() if len(found) == 1 else "")
+
+
+def notify_clusters(keys: Iterable[str] = ()) -> None:
+    """Notify the clusters of messages that were stored, after the commit; keys: of their queues, if known."""
+    wake = notification(keys)
+    channels.notify_after_commit(wake.channel, wake.word)
 
 
 def send_next(job: JobLog) -> None:

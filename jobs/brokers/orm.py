@@ -27,6 +27,8 @@ from jobs.core.sql import together
 log = structlog.get_logger("jobs.brokers.orm")
 
 POLL_SLICE_SECONDS = 0.5  # how soon the pusher sees that it should stop, or look
+LOOK_SECONDS = 0.005  # from a fetch without a look to the look: first the worker begins
+FEW = 4  # messages of a queue that are fetched without a look, which shares them out among all queues
 
 
 class OrmBroker(ORM):
@@ -38,6 +40,7 @@ class OrmBroker(ORM):
     _look_at = 0.0  # time.monotonic() of the next look at the table, without a NOTIFY
     _looks = 0  # requested by the watchdog and done
     _looked_at = ALL_LANES  # the lanes of that look: those with room for tasks
+    _called: tuple[str, ...] = ()  # the words of the notifications that ended the last wait: keys of queues
 
     @cached_property
     def _listener(self) -> listener.Listener:
@@ -90,6 +93,7 @@ class OrmBroker(ORM):
 
         lanes: those with room. It is time as soon as one has room that had none.
         """
+        self._called = ()
         if lanes - self._looked_at:
             return True
         wait = self._look_at - time.monotonic()
@@ -97,7 +101,9 @@ class OrmBroker(ORM):
             time.sleep(ROOM_SECONDS)
             return bool(lanes) and wait <= ROOM_SECONDS
         with connection.wrap_database_errors:  # the listener waits on psycopg's connection
-            due = wait <= 0 or self._listener.wait(min(POLL_SLICE_SECONDS, wait)) or time.monotonic() >= self._look_at
+            if wait > 0:
+                self._called = tuple(self._listener.wait(min(POLL_SLICE_SECONDS, wait)))
+        due = bool(self._called) or time.monotonic() >= self._look_at
         before, self._looks = self._looks, process_context().scoreboard.look_requests
         return due or before != self._looks
 
@@ -119,6 +125,8 @@ class OrmBroker(ORM):
 
     def _fetch(self, lanes: frozenset[str] = ALL_LANES) -> list[Task]:
         """Return tasks for the workers, and note when to look again."""
+        if called := self._fetch_called(lanes):
+            return called
         read, self._looked_at = self._read(lanes), lanes
         many = together.is_possible()
         tasks = make_tasks(read_more(read, lambda: self._read(lanes)) if many else read, together=many)
@@ -126,14 +134,29 @@ class OrmBroker(ORM):
             self._look_at = 0.0
         return tasks
 
+    def _fetch_called(self, lanes: frozenset[str]) -> list[Task]:
+        """Return tasks of the queues that a notification named, if it named all and they have few messages.
+
+        No look is needed for that: it follows a moment later.
+        """
+        queues = [QueueId.parse(key, self.list_key) for key in dict.fromkeys(self._called)]
+        if not queues or lanes != ALL_LANES or None in queues:
+            return []
+        read = self._read_queues({queue: FEW for queue in queues if queue})
+        soon = time.monotonic() + (LOOK_SECONDS if len(read) < FEW else 0.0)
+        self._looked_at, self._look_at = lanes, min(self._look_at, soon)
+        return make_tasks(read, together=together.is_possible())
+
     def _read(self, lanes: frozenset[str]) -> list[Fetched]:
         """Fetch visible messages of these lanes, each lane's share; delete those that are not ours."""
         queues = self._look(django_q.fetch_size())
         waiting = {queue: visible for queue, (visible, _, _) in queues.items() if visible and queue.lane in lanes}
         self._look_at = time.monotonic() + self._next_look([left for *_, left in queues.values()], lanes)
         allotted = self._turns.allot(django_q.fetch_size(), waiting)
-        if not allotted:
-            return []
+        return self._read_queues(allotted) if allotted else []
+
+    def _read_queues(self, allotted: dict[QueueId, int]) -> list[Fetched]:
+        """Fetch so many visible messages of each queue; delete those that are not ours."""
         asked = {queue.key(self.list_key): most for queue, most in allotted.items()}
         lane_of = {queue.key(self.list_key): queue.lane for queue in allotted}
         rows = django_q.MESSAGES.fetch(asked, django_q.visibility_timeout())

@@ -46,7 +46,8 @@ def admit(jobs: Sequence[JobLog], limits: Limits, *, sends: bool = False, commit
     """
     asked = [_values(job, limits) for job in jobs]
     keys = list(map(messages.queue_key, jobs)) if sends else None
-    why = admitting.admit(jobs, asked, keys, messages.CHANNEL if commits else None)
+    wake = messages.notification(keys or []) if commits else None
+    why = admitting.admit(jobs, asked, keys, wake)
     return [Admission(existing, used, None if wait is None else max(1, 1 + int(wait))) for existing, used, wait in why]
 
 

@@ -155,7 +155,7 @@ def enqueue_jobs(jobs: Sequence[JobLog], limits: Limits | None = None) -> list[R
     if not sends:
         _send_messages(written)
     elif written:
-        messages.notify_clusters()
+        messages.notify_clusters(map(messages.queue_key, written))
     return refused
 
 

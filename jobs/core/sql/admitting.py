@@ -11,24 +11,24 @@ from django.db.models.functions import Now
 
 from jobs.core import sql
 from jobs.core.job import CLAIMABLE, JobLog, Status
-from jobs.core.sql import short, statements
+from jobs.core.sql import channels, short, statements
 
 
 def admit(
-    jobs: Sequence[JobLog], asked: list[list[Any]], queues: list[str] | None, channel: str | None
+    jobs: Sequence[JobLog], asked: list[list[Any]], queues: list[str] | None, wake: channels.Notification | None
 ) -> list[tuple[Any, ...]]:
     """Write the admitted ones of `jobs`; return of each (equal job, status of a deleted job, wait), None when written.
 
     asked: the values that decide, for each job. queues: of each job, the key of the queue in which PostgreSQL also
-    stores its first message; None for no messages. channel: commit as well, and notify PostgreSQL's listeners on it.
+    stores its first message; None for no messages. wake: commit as well, and then send this to PostgreSQL's listeners.
     """
     if sql.is_postgresql():
-        return _admit(jobs, asked, queues or [None] * len(jobs), channel)
+        return _admit(jobs, asked, queues or [None] * len(jobs), wake)
     return list(map(_admit_portably, jobs, asked))
 
 
 def _admit(
-    jobs: Sequence[JobLog], asked: list[list[Any]], queues: Sequence[str | None], channel: str | None
+    jobs: Sequence[JobLog], asked: list[list[Any]], queues: Sequence[str | None], wake: channels.Notification | None
 ) -> list[tuple[Any, ...]]:
     """Admit the jobs one after another in one statement: each counts those before it."""
     values: list[Any] = []
@@ -36,7 +36,7 @@ def _admit(
         values += [*one, json.dumps(job.payload), job.max_attempts, job.request_id, job.policy.lifetime]
         values += [_due(job), job.unique_key, job.policy.unique.period if job.policy.unique else None, queue]
     admitting: sql.Other = " UNION ALL ".join([statements.ADMIT] * len(jobs)), values
-    rows = short.fetch_and_notify(*admitting, channel) if channel else sql.fetch_all(*admitting)
+    rows = short.fetch_and_notify(*admitting, wake) if wake else sql.fetch_all(*admitting)
     for job, (written, at, *_) in zip(jobs, rows, strict=True):
         job.pk, job.created_at = written, at
         job._state.adding, job._state.db = written is None, connection.alias

@@ -26,18 +26,22 @@ def notify(channel: str, word: str = "") -> None:
 
 @dataclass(frozen=True)
 class Notification:
-    """A NOTIFY that follows a commit. The engine (notifier/web/postgresql) sends it together with the COMMIT."""
+    """A NOTIFY that follows a commit. The engine (notifier/web/postgresql) sends it together with the COMMIT.
+
+    word: what the listeners receive.
+    """
 
     channel: str
+    word: str = ""
 
     def __call__(self) -> None:
         """Send it alone, where another engine has committed."""
-        notify(self.channel)
+        notify(self.channel, self.word)
 
 
-def notify_after_commit(channel: str) -> None:
+def notify_after_commit(channel: str, word: str = "") -> None:
     """Wake every listener on `channel` when the transaction has committed. A failure is logged, and raises nothing."""
-    transaction.on_commit(Notification(channel), robust=True)
+    transaction.on_commit(Notification(channel, word), robust=True)
 
 
 def listen(channel: str) -> None:

@@ -17,14 +17,14 @@ def is_possible() -> bool:
     return sql.is_postgresql() and not bound_there and not connection.in_atomic_block and connection.get_autocommit()
 
 
-def fetch_and_notify(statement: str, values: Sequence[Any], channel: str) -> list[tuple[Any, ...]]:
-    """Return the rows of a statement, commit it, and wake every listener on `channel`.
+def fetch_and_notify(statement: str, values: Sequence[Any], wake: channels.Notification) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement, commit it, and wake the listeners.
 
     Raises OperationalError, with the statement committed, when the server has no room for the notification.
     """
     try:
         with connection.cursor() as cursor:
-            cursor.execute(f"BEGIN; {statement}; COMMIT; {channels.NOTIFY}", [*values, channel, ""])
+            cursor.execute(f"BEGIN; {statement}; COMMIT; {channels.NOTIFY}", [*values, wake.channel, wake.word])
             cursor.nextset()
             return cursor.fetchall()
     except BaseException:

@@ -190,7 +190,7 @@ class ShortTransactions(base.DatabaseWrapper):
         if not self._is_short or not (self.connection.kept or self._is_in_transaction()):
             super()._commit()
             return
-        after = [(NOTIFY, [each, ""]) for each in self._take_channels()]
+        after = [(NOTIFY, [each.channel, each.word]) for each in self._take_notifications()]
         if not (self.connection.kept or after):
             super()._commit()
             return
@@ -215,8 +215,8 @@ class ShortTransactions(base.DatabaseWrapper):
     def _has_failed(self) -> bool:
         return bool(self.connection.pgconn.transaction_status == TransactionStatus.INERROR)
 
-    def _take_channels(self) -> list[str]:
-        """Return the channels to notify after the commit, each once, and remove them from what runs then."""
+    def _take_notifications(self) -> list[Notification]:
+        """Return the notifications to send after the commit, each once, and remove them from what runs then."""
         hooks = self.run_on_commit
         self.run_on_commit = [hook for hook in hooks if not isinstance(hook[1], Notification)]
-        return list(dict.fromkeys(hook[1].channel for hook in hooks if isinstance(hook[1], Notification)))
+        return list(dict.fromkeys(hook[1] for hook in hooks if isinstance(hook[1], Notification)))
