@@ -179,7 +179,7 @@ def test_a_message_without_a_notification_is_fetched_although_the_pusher_sleeps(
     assert broker.dequeue() == []
     monkeypatch.setattr(broker, "_look_at", broker._look_at + 300)
     with sample_types.registered():
-        monkeypatch.setattr(channels, "notify_after_commit", lambda channel: None)
+        monkeypatch.setattr(channels, "notify_after_commit", lambda *_: None)
         with transaction.atomic():
             sample_types.enqueue("a")
         assert broker.dequeue() == []
