@@ -14,6 +14,7 @@ from django.utils import timezone, translation
 
 from jobs.core import errors
 from jobs.core.audit import AuditEntry
+from jobs.core.job import JobLog
 from jobs.tasks import Unique, options
 from jobs.tasks.compat import task
 
@@ -221,3 +222,11 @@ class Holder:
 
 
 nameless = lambda: None  # noqa: E731
+
+
+@task(takes_context=True)
+def take_lease(context: Any, number: int) -> None:
+    """At the call of that number of this process, let another worker have taken the job over."""
+    calls.append("take_lease")
+    if calls.count("take_lease") == number:
+        JobLog.objects.filter(pk=context.job_key).update(attempt_count=2)

@@ -1,18 +1,10 @@
 """Statements that are longer than a line, each with the function that executes it."""
 
-# `JobLog.objects.claim_many`: the columns are the model's own, what it leaves is that of `pauses.held`.
+# `JobLog.objects.claim_many`: PostgreSQL's function makes the move (jobs/migrations).
 CLAIM_FIRST = """
-UPDATE job_logs SET status = 'processing', attempt_count = 1, worker = %s, processing_at = statement_timestamp(),
-    lease_until = statement_timestamp() + coalesce((%s::jsonb ->> job_type)::int, %s) * interval '1 second'
-WHERE id = ANY(%s) AND attempt_count = 0 AND status = 'enqueued' AND run_at <= statement_timestamp()
-    AND job_type NOT IN (
-        SELECT job_type FROM jobs_jobtypestate WHERE breaker_opened_at IS NOT NULL
-        OR (paused_at IS NOT NULL AND (paused_until IS NULL OR paused_until > statement_timestamp())))
-    AND lane NOT IN (
-        SELECT lane FROM jobs_lanestate
-        WHERE paused_at IS NOT NULL AND (paused_until IS NULL OR paused_until > statement_timestamp()))
-RETURNING *, EXTRACT(EPOCH FROM statement_timestamp() - run_at)::float8 AS waited,
+SELECT *, EXTRACT(EPOCH FROM statement_timestamp() - run_at)::float8 AS waited,
     EXTRACT(EPOCH FROM statement_timestamp() - created_at)::float8 AS age, expires_at < statement_timestamp() AS expired
+FROM claim_first_attempts(%s, %s::jsonb, %s, %s::bigint[])
 """
 # `JobLog.objects.complete_many`
 COMPLETE = """
