@@ -105,3 +105,16 @@ def test_a_task_that_kills_every_worker_is_poison_and_takes_no_other_with_it(clu
     assert status(cluster, poison) == ("dlq", "poison")
     eventually(lambda: ended(cluster, *others), seconds=60)
     assert {result(cluster, job_id)[2] for job_id in others[:2]} == {1}
+
+
+def test_a_quick_task_that_kills_its_worker_only_delays_those_that_were_claimed_with_it(cluster):
+    ids = enqueue(cluster, *[f"kill_worker_at.enqueue({n}, 30)" for n in range(60)])
+    eventually(lambda: ended(cluster, *ids), seconds=90)
+    results = [result(cluster, job_id) for job_id in ids]
+    assert {found[0] for found in results} == {"SUCCESSFUL"}
+    assert results[30][2:] == [2, ["jobs.tasks.results.WorkerLost"]]
+    assert {error for found in results for error in found[3]} == {"jobs.tasks.results.WorkerLost"}
+    assert max(found[2] for found in results) == 2
+    left = cluster.sql("SELECT DISTINCT max_attempts - attempt_count FROM job_logs WHERE job_id = ANY(%s)", ids)
+    [attempts] = cluster.sql("SELECT max(max_attempts) FROM job_logs WHERE attempt_count = 1")
+    assert left == [(attempts[0] - 1,)], "none has lost an attempt"

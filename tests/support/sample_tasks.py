@@ -194,6 +194,14 @@ def kill_worker_once(word: str) -> str:
 
 
 @task
+def kill_worker_at(number: int, fatal: int) -> None:
+    """Kill the worker in the first call with the number `fatal`."""
+    if number == fatal and not AuditEntry.objects.filter(target="fatal").exists():
+        note("fatal")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task
 def fail_until(word: str) -> str:
     """Fail until there is a mark."""
     if not AuditEntry.objects.filter(target=word).exists():
