@@ -92,8 +92,8 @@ class Policy:
     expires: float | None = None
     """Seconds after its due time in which a job is tried; None: JOB_EXPIRES_HOURS."""
     timeout: int | None = None
-    """Seconds that one job may take. With a timeout of its own a job runs alone, not in threads. None: a batch has
-    JOB_TIMEOUT_SECONDS."""
+    """Seconds that one job may take. Jobs with a timeout of their own run one at a time, not in threads. None: a batch
+    has JOB_TIMEOUT_SECONDS."""
     unique: Unique | None = None
     """None: only the job id is unique."""
 
@@ -215,7 +215,7 @@ def policy_of(name: str) -> Policy:
 
 
 def leases() -> dict[str, int]:
-    """Return the lease in seconds of each type that has a timeout of its own, and so runs alone."""
+    """Return the lease in seconds of each type that has a timeout of its own."""
     return {kind.name: kind.policy.lease for kind in _types.values() if kind.policy.timeout is not None}
 
 

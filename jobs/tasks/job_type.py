@@ -53,7 +53,7 @@ def _modules() -> Iterator[ModuleType]:
 def resolve(name: str) -> JobType:
     """Return the job type of a task. Raises LookupError when this version of the site has no such task.
 
-    Each task has a time limit of its own: it runs alone, and a task that kills its worker takes no other job with it.
+    Each task has a time limit of its own, and so runs in no thread.
     """
     task = names.load(name)
     policy = policy_of(task)
