@@ -117,7 +117,7 @@ class JobQuerySet(JobReads["JobLog"]):
         """
         completing = together.combine(statements.COMPLETE, [[job.pk for job in jobs], jobs[0].attempt_count], others)
         rows, columns, claimed = together.fetch_both(completing, self._claiming(following, worker))
-        won = dict(rows)
+        won: dict[int, datetime] = dict(rows)
         for job in (job for job in jobs if job.pk in won):
             job.status, job.processed_at = Status.COMPLETED, won[job.pk]
         return set(won), sorted((self.from_row(columns, row) for row in claimed), key=lambda job: job.pk)

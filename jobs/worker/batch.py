@@ -118,9 +118,12 @@ class Batch:
         return self._settle(outcomes, claims_next=True)
 
     def _execute_alone(self, job: JobLog, *, first: bool) -> Outcome:
-        """Run a job within the time limit of its type, unless those before it left too little of its lease."""
+        """Run a job within the time limit of its type, unless its lease may end before it.
+
+        first: of those that were claimed together. It waited for none, so its lease is only short in a slow database.
+        """
         claim, seconds = self._claims[job.pk], job.policy.time_limit
-        if not first and time.monotonic() + seconds > claim.until:
+        if claim.until - time.monotonic() < (0 if first else seconds):
             return _without_turn(job)
         with time_limit(seconds):
             claim.outcome = self._executor.execute_alone(job)
