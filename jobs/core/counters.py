@@ -110,13 +110,13 @@ def add(*parts: Sums) -> None:
         sql.execute(statements.UPSERT_COUNTERS.format(rows=f"VALUES {values}"), rows)
 
 
-def adding(*parts: Sums) -> list[sql.Other]:
-    """Return the statement that adds sums if `first` has a row, for `sql.fetch_together`; none without sums."""
+def adding(count: int, *parts: Sums) -> list[sql.Other]:
+    """Return the statement that adds sums if `first` has `count` rows, for `together.combine`; none without sums."""
     if not (rows := _rows(parts)):
         return []
     values = ", ".join([ROW.format(clock=sql.clock())] * (len(rows) // COLUMNS))
-    chosen = f"SELECT counts.* FROM (VALUES {values}) AS counts WHERE EXISTS (SELECT FROM first)"  # noqa: S608
-    return [(statements.UPSERT_COUNTERS.format(rows=chosen), rows)]
+    chosen = f"SELECT counts.* FROM (VALUES {values}) AS counts WHERE (SELECT count(*) FROM first) = %s"  # noqa: S608
+    return [(statements.UPSERT_COUNTERS.format(rows=chosen), [*rows, count])]
 
 
 def _rows(parts: Iterable[Sums]) -> list[Any]:

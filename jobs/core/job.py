@@ -49,14 +49,15 @@ class JobQuerySet(JobReads["JobLog"]):
         if not together.is_possible() or any(attempt != 1 for _, attempt in attempts):
             return [job for pk, attempt in attempts if (job := self.claim(pk, attempt, worker))]
         leases = job_types.leases()
-        claimed = sorted(self.raw(*self._claiming([pk for pk, _ in attempts], worker)), key=lambda job: job.pk)
+        claiming = statements.CLAIM_FIRST, self._claim_values([pk for pk, _ in attempts], worker)
+        claimed = sorted(self.raw(*claiming), key=lambda job: job.pk)
         for job in claimed:
             if (lease := job.policy.lease) != leases.get(job.job_type, conf.JOB_LEASE_SECONDS):
                 self.filter(pk=job.pk, attempt_count=1, worker=worker).update(lease_until=from_now(lease))
         return claimed
 
-    def _claiming(self, pks: list[int], worker: str) -> sql.Other:
-        return statements.CLAIM_FIRST, [worker, json.dumps(job_types.leases()), conf.JOB_LEASE_SECONDS, pks]
+    def _claim_values(self, pks: list[int], worker: str) -> list[Any]:
+        return [worker, json.dumps(job_types.leases()), conf.JOB_LEASE_SECONDS, pks]
 
     def claim(self, pk: int, attempt: int, worker: str) -> "JobLog | None":
         """Claim job `pk` for its attempt number `attempt`; None when it cannot be claimed.
@@ -113,10 +114,11 @@ class JobQuerySet(JobReads["JobLog"]):
     ) -> tuple[set[int], list["JobLog"]]:
         """Do as `complete_many` with jobs of one attempt number and as `claim_many` with first attempts of others.
 
-        Outside a transaction.
+        Outside a transaction. A job whose row is locked is not claimed.
         """
         completing = together.combine(statements.COMPLETE, [[job.pk for job in jobs], jobs[0].attempt_count], others)
-        rows, columns, claimed = together.fetch_both(completing, self._claiming(following, worker))
+        claiming = statements.CLAIM_FREE, self._claim_values(following, worker)
+        rows, columns, claimed = together.fetch_both(completing, claiming)
         won: dict[int, datetime] = dict(rows)
         for job in (job for job in jobs if job.pk in won):
             job.status, job.processed_at = Status.COMPLETED, won[job.pk]

@@ -5,6 +5,7 @@ A batch claims as many jobs at a time as its executor can run, and more of them 
 
 import time
 from dataclasses import dataclass
+from itertools import takewhile
 
 import structlog
 from django.db import Error, connection, transaction
@@ -19,7 +20,7 @@ from jobs.core.errors import ErrorClass, Failure
 from jobs.core.job import JobLog
 from jobs.core.scoreboard import process_context
 from jobs.worker.executor import Executor
-from jobs.worker.pace import FLUSH_SECONDS
+from jobs.worker.pace import FLUSH_SECONDS, SLOW_SETTLEMENT
 from jobs.worker.precheck import exchange, refuse
 from jobs.worker.settlement import Following, drop_messages, settle
 from jobs.worker.thread_pool import Outcome
@@ -99,7 +100,7 @@ class Batch:
                 self._settle(outcomes)
 
     def _execute_each(self, jobs: list[JobLog]) -> list[JobLog]:
-        """Run claimed jobs one after another, and settle them at least every FLUSH_SECONDS.
+        """Run claimed jobs one after another; settle them between two jobs when FLUSH_SECONDS have passed.
 
         Returns the jobs that were claimed with the settlement.
         """
@@ -120,7 +121,7 @@ class Batch:
     def _execute_alone(self, job: JobLog, *, first: bool) -> Outcome:
         """Run a job within the time limit of its type, unless its lease may end before it.
 
-        first: of those that were claimed together. It waited for none, so its lease is only short in a slow database.
+        first: of those that were claimed together. It waited for none of them.
         """
         claim, seconds = self._claims[job.pk], job.policy.time_limit
         if claim.until - time.monotonic() < (0 if first else seconds):
@@ -147,8 +148,12 @@ class Batch:
             may_claim = self._may_claim()
 
     def _count_quick(self) -> int:
-        """Return how many of the next jobs to claim together."""
-        return self._executor.durations.count_quick(self._types[pk] for pk, _ in self._unclaimed[: conf.JOB_BATCH_SIZE])
+        """Return how many of the next jobs to claim together: quick ones, whose leases end together."""
+        names = [self._types.get(pk, "") for pk, _ in self._unclaimed[: conf.JOB_BATCH_SIZE]]
+        lease = job_types.policy_of(names[0]).lease
+        return self._executor.durations.count_quick(
+            takewhile(lambda name: job_types.policy_of(name).lease == lease, names)
+        )
 
     def _claim(self, count: int) -> list[JobLog]:
         """Claim the next `count` jobs; return those that this worker got."""
@@ -187,21 +192,28 @@ class Batch:
         for outcome in outcomes:
             self._claims[outcome.job.pk].outcome = outcome
         until = min(self._claims[outcome.job.pk].until for outcome in outcomes)
-        following = self._next() if claims_next and self._may_claim() else None
+        following = None
+        if claims_next and self._may_claim():
+            following = Following(self._unclaimed[: self._count_quick()], self._worker)
         now = time.monotonic()
         with timeout_postponed():
             settle(outcomes, [self._receipts.get(outcome.job.pk) for outcome in outcomes], until, following)
             for outcome in outcomes:
                 del self._claims[outcome.job.pk]
             exchange(outcome.job for outcome in outcomes)
-            if following is None or following.claimed is None:
-                return []
-            self._unclaimed = self._unclaimed[len(following.attempts) :]
-            return self._precheck(self._note_claims(following.attempts, following.claimed, now))
+            if time.monotonic() - now > SLOW_SETTLEMENT:
+                self._executor.durations.forget(outcome.job.job_type for outcome in outcomes)
+            return self._precheck(self._note_following(following, now)) if following else []
 
-    def _next(self) -> Following:
-        """Return the attempts that are claimed next."""
-        return Following(self._unclaimed[: self._count_quick()], self._worker)
+    def _note_following(self, following: Following, now: float) -> list[JobLog]:
+        """Note what was claimed with a settlement; return those jobs. Those that were not are tried again last."""
+        if following.claimed is None:
+            self.database_was_away |= following.was_tried
+            return []
+        claimed = {job.pk for job in following.claimed}
+        left = [attempt for attempt in following.attempts if attempt[0] not in claimed]
+        self._unclaimed = self._unclaimed[len(following.attempts) :] + left
+        return self._note_claims([], following.claimed, now)
 
     def _may_claim(self) -> bool:
         """Return whether there are jobs to claim, and time and a database to do so."""

@@ -14,6 +14,7 @@ from functools import partial
 FLUSH_SECONDS = 0.05  # outcomes are settled at least this often, so that a killed worker repeats little
 QUICK_SECONDS = 0.005  # below this duration of a call, one thread is best
 QUICK_CALLS = 3  # calls below it one after another, for the calls of a type to count as quick
+SLOW_SETTLEMENT = 0.5  # seconds: what is called at the end of these jobs is slow, and would use up others' leases
 BUSY_FACTOR = 10  # a call whose thread shares the processor takes up to so many times its CPU time
 SECONDS_EACH = 0.001  # of a slower call, for each thread: twice as slow, twice as many threads
 COLD_CALLS = 3  # the first opens a connection; those after it find nothing in any cache
@@ -96,6 +97,11 @@ class Durations:
     def record(self, job_type: str, seconds: float) -> None:
         """Record a call."""
         self._last[job_type].append(seconds)
+
+    def forget(self, job_types: Iterable[str]) -> None:
+        """Count the jobs of these types as not quick, until others of them were."""
+        for name in job_types:
+            self._last.pop(name, None)
 
     def count_quick(self, job_types: Iterable[str]) -> int:
         """Return how many of the next jobs, by their types, end within FLUSH_SECONDS if they are as quick as before.

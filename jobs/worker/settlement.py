@@ -29,7 +29,8 @@ class Following:
     """(key of the job, number of the attempt) pairs."""
     worker: str
     claimed: list[JobLog] | None = None
-    """The jobs that could be claimed; None when it was not tried."""
+    """The jobs that could be claimed; None when it was not tried, or the answer was lost."""
+    was_tried: bool = False
 
 
 def settle(
@@ -82,7 +83,7 @@ def _write_until(
             if not sql.is_away(away) or time.monotonic() > until:
                 raise
             log.warning("database away, settling again", jobs=len(outcomes), error=str(away))
-            following = None  # a claim that waits for a lock holds up no settlement: the work is done
+            following = None  # a claim that fails holds up no settlement: the work is done
             connection.close()
             time.sleep(0.5)
 
@@ -104,26 +105,24 @@ def _complete_alone(
     jobs = [outcome.job for outcome in outcomes]
     counted = [job_counts.count_settlement(each.job, None, each.seconds, Status.COMPLETED) for each in outcomes]
     dropped = django_q.MESSAGES.deleting([receipt for receipt in receipts if receipt is not None])
-    others = (*counters.adding(drained, *counted), dropped)
+    others = (*counters.adding(len(jobs), drained, *counted), dropped)
     if following and short.is_possible() and all(attempt == 1 for _, attempt in following.attempts):
-        pks = [pk for pk, _ in following.attempts]
+        pks, following.was_tried = [pk for pk, _ in following.attempts], True
         won, following.claimed = JobLog.objects.complete_and_claim(jobs, others, pks, following.worker)
     else:
         won = JobLog.objects.complete_many(jobs, others)
-    _correct_counts(jobs, counted, drained, won)
+    _restore_counts(jobs, counted, drained, won)
     _report([outcome for outcome in outcomes if outcome.job.pk in won])
     return won
 
 
-def _correct_counts(jobs: list[JobLog], counted: list[counters.Sums], drained: counters.Sums, won: set[int]) -> None:
-    """Correct the counts for the jobs whose lease was lost: the statement counted all of them, or none without any."""
-    if not won:
-        counters.restore(drained)
+def _restore_counts(jobs: list[JobLog], counted: list[counters.Sums], drained: counters.Sums, won: set[int]) -> None:
+    """Keep the counts for the next settlement, if a lease was lost: then the statement wrote none."""
+    if len(won) == len(jobs):
+        return
+    counters.restore(drained)
     for job, sums in zip(jobs, counted, strict=True):
-        if job.pk not in won:
-            counters.restore(job_counts.count_stale(job))
-            if won:
-                counters.restore({what: (-count, -seconds) for what, (count, seconds) in sums.items()})
+        counters.restore(sums if job.pk in won else job_counts.count_stale(job))
 
 
 def _write(outcomes: list[Outcome]) -> set[int]:

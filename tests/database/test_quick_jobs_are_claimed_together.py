@@ -3,23 +3,29 @@
 import time
 from collections import Counter
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django_q.exceptions import TimeoutException
 from django_q.models import OrmQ
 
 from jobs.brokers import messages
-from jobs.core import counters
+from jobs.core import counters, job_types
 from jobs.core.errors import ErrorClass, JobError, Temporary
 from jobs.core.job import JobLog, Status
 from jobs.core.job_types import Policy
 from jobs.core.scoreboard import process_context
+from jobs.core.sql import together
+from jobs.queue.enqueue import enqueue
 from jobs.tasks.compat import task_finished
-from jobs.worker import entry, pace
+from jobs.worker import entry, pace, settlement
 from jobs.worker.executor import Executor
 from jobs.worker.pace import QUICK_CALLS
+from jobs.worker.thread_pool import Outcome
 from tests.support import sample_tasks, sample_types
+from tests.support.live_site import database_url
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
 
@@ -197,3 +203,55 @@ def test_a_lease_that_was_lost_is_counted_as_such_and_the_others_are_settled():
     kind = ("task:tests.support.sample_tasks.take_lease",)
     counted = {name: counters.read(name)[counters.Count(name, kind)][0] for name in ("completed", "stale")}
     assert counted == {"completed": 7, "stale": 1}
+
+
+def test_only_jobs_whose_leases_end_together_are_claimed_together():
+    """Else the lease of one that is done could end while it waits for another."""
+    seen = []
+    with sample_types.registered(policy=Policy(timeout=1)) as handled:
+        job_types.register(job_types.JobType("longer", handler=handled.handler, policy=Policy(timeout=9)))
+        warm = jobs_of(QUICK_CALLS) + [
+            enqueue("longer", {}, job_id=f"warm-{n}", user_id="1") for n in range(QUICK_CALLS)
+        ]
+        run_all(warm)
+        handled.behave = lambda job: seen.append(at_work())
+        mixed = [("test-job", "a-1"), ("test-job", "a-2"), ("longer", "b-1"), ("longer", "b-2")]
+        run_all([enqueue(kind, {}, job_id=job_id, user_id="1") for kind, job_id in mixed])
+        job_types.unregister("longer")
+    assert seen == [2, 2, 2, 2]
+
+
+@pytest.mark.postgresql
+def test_a_job_that_another_transaction_has_locked_holds_up_no_settlement():
+    first, second = (sample_tasks.echo.enqueue() for _ in range(2))
+    pks = dict(JobLog.objects.filter(status=Status.ENQUEUED).values_list("job_id", "pk"))
+    done = JobLog.objects.claim_many([(pks[first.id], 1)], "tests/1")
+    following = settlement.Following([(pks[second.id], 1)], "tests/1")
+    with psycopg.connect(database_url()) as other:
+        other.execute("SELECT FROM job_logs WHERE id = %s FOR UPDATE", [pks[second.id]])
+        settlement.settle([Outcome(done[0], None, 0.0)], [None], time.monotonic() + 3, following)
+    assert JobLog.objects.get(job_id=first.id).status == Status.COMPLETED
+    assert (following.claimed, following.was_tried) == ([], True)
+
+
+@pytest.mark.postgresql
+def test_claims_whose_answer_was_lost_are_released(monkeypatch):
+    """The server settles and claims, and the connection is lost: no job waits for the end of a lease."""
+    for _ in range(QUICK_CALLS + 4):
+        sample_tasks.echo.enqueue()
+    jobs = list(JobLog.objects.order_by("pk"))
+    fetch, lost = together.fetch_both, []
+
+    def lose(completing, claiming):
+        answer = fetch(completing, claiming)
+        if len(answer[2]) > 1 and not lost:
+            lost.append(len(answer[2]))
+            raise OperationalError("server closed the connection unexpectedly")
+        return answer
+
+    monkeypatch.setattr(together, "fetch_both", lose)
+    run_all(jobs)
+    assert lost
+    running = JobLog.objects.filter(status=Status.PROCESSING)
+    assert running.count() == lost[0]
+    assert not running.filter(lease_until__gt=Now()).exists()

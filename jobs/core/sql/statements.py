@@ -6,6 +6,10 @@ SELECT *, EXTRACT(EPOCH FROM statement_timestamp() - run_at)::float8 AS waited,
     EXTRACT(EPOCH FROM statement_timestamp() - created_at)::float8 AS age, expires_at < statement_timestamp() AS expired
 FROM claim_first_attempts(%s, %s::jsonb, %s, %s::bigint[])
 """
+# `JobLog.objects.complete_and_claim`: it leaves rows that others have locked, for which completed jobs may not wait.
+CLAIM_FREE = CLAIM_FIRST.replace(
+    "%s::bigint[]", "ARRAY(SELECT id FROM job_logs WHERE id = ANY(%s::bigint[]) FOR UPDATE SKIP LOCKED)"
+)
 # `JobLog.objects.complete_many`
 COMPLETE = """
 UPDATE job_logs SET status = 'completed', processed_at = statement_timestamp(), lease_until = NULL,
