@@ -100,12 +100,13 @@ def _recovery(rows: dict[str, Row], limit: float) -> str:
 
 
 def _goals(rows: dict[str, Row]) -> str:
-    """Compare ours with the best peer that keeps its messages in the database."""
+    """Compare ours with the best peer that keeps its messages in the database; in recovery, of those that ran a task."""
     peers = {name: row for name, row in rows.items() if name != "ours" and named(name).in_database}
     lines = []
     for goal in GOALS:
         ours = rows["ours"].get(goal.column)
-        found = {name: value for name, row in peers.items() if (value := row.get(goal.column)) is not None}
+        tried = {name: row for name, row in peers.items() if goal.column != "seconds" or row.get("running")}
+        found = {name: value for name, row in tried.items() if (value := row.get(goal.column)) is not None}
         if ours is None or not peers:
             continue
         if not found:

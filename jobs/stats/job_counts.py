@@ -7,7 +7,7 @@ from jobs.core.job import JobLog, Status
 
 
 def count_settlement(job: JobLog, failure: Failure | None, seconds: float, status: str = "") -> Sums:
-    """Return the counts of an attempt that is settled as `status` (else `job.status`), `seconds` after its claim."""
+    """Return the counts of an attempt that is settled as `status` (else `job.status`) and took `seconds`."""
     kind, status = job.job_type, status or job.status
     counted = [(Count("attempts", (kind, status, failure.error_class if failure else "")), 0.0)]
     counted += [timed("run", seconds, kind)]
