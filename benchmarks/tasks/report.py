@@ -100,7 +100,7 @@ def _recovery(rows: dict[str, Row], limit: float) -> str:
 
 
 def _goals(rows: dict[str, Row]) -> str:
-    """Compare ours with the best peer that keeps its messages in the database; in recovery, of those that ran a task."""
+    """Compare ours with the best peer whose messages are in the database; in recovery, of those that ran a task."""
     peers = {name: row for name, row in rows.items() if name != "ours" and named(name).in_database}
     lines = []
     for goal in GOALS:
