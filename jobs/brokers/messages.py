@@ -81,16 +81,15 @@ def send_many(attempts: list[Message], delay: float = 0.0) -> None:
         transaction.on_commit(lambda: _store(attempts, delay), robust=True)
 
 
-def notification(keys: Iterable[str]) -> channels.Notification:
-    """Return what wakes the clusters for messages in these queues: the key of the only queue, else nothing."""
+def word_for(keys: Iterable[str]) -> str:
+    """Return the word of the notification of messages in these queues: the key of the only queue, else ""."""
     found = set(keys)
-    return channels.Notification(CHANNEL, found.pop() if len(found) == 1 else "")
+    return found.pop() if len(found) == 1 else ""
 
 
 def notify_clusters(keys: Iterable[str] = ()) -> None:
     """Notify the clusters of messages that were stored, after the commit; keys: of their queues, if known."""
-    wake = notification(keys)
-    channels.notify_after_commit(wake.channel, wake.word)
+    channels.notify_after_commit(CHANNEL, word_for(keys))
 
 
 def send_next(job: JobLog) -> None:

@@ -135,7 +135,7 @@ class OrmBroker(ORM):
         return tasks
 
     def _fetch_called(self, lanes: frozenset[str]) -> list[Task]:
-        """Return tasks of the queues that a notification named, if it named all and they have few messages.
+        """Return tasks of up to FEW messages of each queue that the notifications named; none if one named no queue.
 
         No look is needed for that: it follows a moment later.
         """

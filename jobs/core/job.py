@@ -95,9 +95,7 @@ class JobQuerySet(JobReads["JobLog"]):
         won: dict[int, datetime | None] = {}
         for attempt in {job.attempt_count for job in jobs}:
             won |= self._complete([job.pk for job in jobs if job.attempt_count == attempt], attempt, others)
-        for job in (job for job in jobs if job.pk in won):
-            job.status, job.processed_at = Status.COMPLETED, won[job.pk]
-        return set(won)
+        return _note_completed(jobs, won)
 
     def _complete(self, pks: list[int], attempt: int, others: tuple[sql.Other, ...]) -> dict[int, datetime | None]:
         """Return the keys of the completed jobs, and when. others: PostgreSQL executes them in the same statement."""
@@ -119,10 +117,15 @@ class JobQuerySet(JobReads["JobLog"]):
         completing = together.combine(statements.COMPLETE, [[job.pk for job in jobs], jobs[0].attempt_count], others)
         claiming = statements.CLAIM_FREE, self._claim_values(following, worker)
         rows, columns, claimed = together.fetch_both(completing, claiming)
-        won: dict[int, datetime] = dict(rows)
-        for job in (job for job in jobs if job.pk in won):
-            job.status, job.processed_at = Status.COMPLETED, won[job.pk]
-        return set(won), sorted((self.from_row(columns, row) for row in claimed), key=lambda job: job.pk)
+        won = _note_completed(jobs, dict(rows))
+        return won, sorted((self.from_row(columns, row) for row in claimed), key=lambda job: job.pk)
+
+
+def _note_completed(jobs: list["JobLog"], won: dict[int, datetime | None]) -> set[int]:
+    """Note in `jobs` those that were completed, and when, by their keys; return the keys."""
+    for job in (job for job in jobs if job.pk in won):
+        job.status, job.processed_at = Status.COMPLETED, won[job.pk]
+    return set(won)
 
 
 class JobLog(models.Model):

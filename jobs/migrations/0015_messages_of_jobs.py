@@ -16,11 +16,16 @@ MESSAGE = """    IF message_key IS NOT NULL THEN
 PRESENT = FORMER.PRESENT.replace("float8)", "float8, text)")
 
 
+def admit_job():
+    """Return the text of the function as this migration makes it."""
+    present = USERS.without_user(FORMER.ADMIT_JOB).replace(PERIOD, f"{PERIOD} message_key text,")
+    return present.replace(WRITTEN, WRITTEN + MESSAGE)
+
+
 def add_function(apps, schema_editor):
     """Add the function. The former one stays, for the processes of the former version that still run."""
     if schema_editor.connection.vendor == "postgresql":
-        present = USERS.without_user(FORMER.ADMIT_JOB).replace(PERIOD, f"{PERIOD} message_key text,")
-        schema_editor.execute(present.replace(WRITTEN, WRITTEN + MESSAGE))
+        schema_editor.execute(admit_job())
 
 
 def drop_function(apps, schema_editor):

@@ -4,7 +4,7 @@ from importlib import import_module
 
 from django.db import migrations
 
-FORMER = import_module("jobs.migrations.0015_messages_of_jobs")
+MESSAGES = import_module("jobs.migrations.0015_messages_of_jobs")
 # What it leaves is that of `pauses.held`. The lease is that of the type in `leases`, in seconds, else `usual`.
 CLAIM = """
 CREATE FUNCTION claim_first_attempts(claimer text, leases jsonb, usual integer, ids bigint[])
@@ -37,24 +37,16 @@ def with_limit(function):
     return present.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")
 
 
-def admit_job():
-    """Return the text of `admit_job` as the migrations before this one made it."""
-    users = FORMER.USERS.without_user(FORMER.FORMER.ADMIT_JOB)
-    return users.replace(FORMER.PERIOD, f"{FORMER.PERIOD} message_key text,").replace(
-        FORMER.WRITTEN, FORMER.WRITTEN + FORMER.MESSAGE
-    )
-
-
 def add_functions(apps, schema_editor):
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute(CLAIM)
-        schema_editor.execute(with_limit(admit_job()))
+        schema_editor.execute(with_limit(MESSAGES.admit_job()))
 
 
 def restore_functions(apps, schema_editor):
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute(f"DROP FUNCTION {PRESENT}")
-        schema_editor.execute(admit_job().replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
+        schema_editor.execute(MESSAGES.admit_job().replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
 
 
 class Migration(migrations.Migration):

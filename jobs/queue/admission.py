@@ -9,7 +9,7 @@ from django.db import connection
 from jobs.brokers import messages
 from jobs.core import used_ids
 from jobs.core.job import JobLog
-from jobs.core.sql import admitting
+from jobs.core.sql import admitting, channels
 
 NO_LIMIT = 2**31
 
@@ -46,7 +46,7 @@ def admit(jobs: Sequence[JobLog], limits: Limits, *, sends: bool = False, commit
     """
     asked = [_values(job, limits) for job in jobs]
     keys = list(map(messages.queue_key, jobs)) if sends else None
-    wake = messages.notification(keys or []) if commits else None
+    wake = channels.Notification(messages.CHANNEL, messages.word_for(keys or [])) if commits else None
     why = admitting.admit(jobs, asked, keys, wake)
     return [Admission(existing, used, None if wait is None else max(1, 1 + int(wait))) for existing, used, wait in why]
 

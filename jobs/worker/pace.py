@@ -14,7 +14,7 @@ from functools import partial
 FLUSH_SECONDS = 0.05  # outcomes are settled at least this often, so that a killed worker repeats little
 QUICK_SECONDS = 0.005  # below this duration of a call, one thread is best
 QUICK_CALLS = 3  # calls below it one after another, for the calls of a type to count as quick
-SLOW_SETTLEMENT = 0.5  # seconds: what is called at the end of these jobs is slow, and would use up others' leases
+SLOW_SETTLEMENT = 0.5  # seconds; above it, receivers of the end of these jobs would use up the next jobs' leases
 BUSY_FACTOR = 10  # a call whose thread shares the processor takes up to so many times its CPU time
 SECONDS_EACH = 0.001  # of a slower call, for each thread: twice as slow, twice as many threads
 COLD_CALLS = 3  # the first opens a connection; those after it find nothing in any cache

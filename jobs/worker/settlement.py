@@ -70,8 +70,8 @@ def _write_until(
     """Write the outcomes; return the keys of the jobs that were still ours. Try again until `until`."""
     while True:
         try:
-            if _are_completed_alone(outcomes):
-                return _complete_alone(outcomes, receipts, drained, following)
+            if _need_one_statement(outcomes):
+                return _complete_with_one_statement(outcomes, receipts, drained, following)
             with transaction.atomic():
                 won = _write(outcomes)
                 _report([outcome for outcome in outcomes if outcome.job.pk in won])
@@ -88,7 +88,7 @@ def _write_until(
             time.sleep(0.5)
 
 
-def _are_completed_alone(outcomes: list[Outcome]) -> bool:
+def _need_one_statement(outcomes: list[Outcome]) -> bool:
     """Return whether these are completed jobs whose settlement needs no more than one statement."""
     if not (together.is_possible() and messages.in_our_database()):
         return False
@@ -98,7 +98,7 @@ def _are_completed_alone(outcomes: list[Outcome]) -> bool:
     return alone and same and not any(each.failure or each.job.returned is not None for each in outcomes)
 
 
-def _complete_alone(
+def _complete_with_one_statement(
     outcomes: list[Outcome], receipts: list[Receipt], drained: counters.Sums, following: Following | None
 ) -> set[int]:
     """Settle completed jobs in one round trip, which is its transaction, and claim the following ones in it."""

@@ -22,6 +22,7 @@ from jobs.worker import entry
 from jobs.worker.executor import Executor
 from tests.support import sample_types
 from tests.support.operators import signed_in
+from tests.support.sample_types import run_all
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
 
@@ -37,11 +38,6 @@ def fail(job: JobLog) -> None:
 
 def seconds_until(job: JobLog, column: str) -> float:
     return JobLog.objects.filter(pk=job.pk).values_list(F(column) - Now(), flat=True)[0].total_seconds()
-
-
-def run_all(jobs: list[JobLog]) -> None:
-    receipts = {messages.attempts_of(row.payload)[0][0]: row.pk for row in OrmQ.objects.all()}
-    entry.run_many([(job.pk, 1) for job in jobs], [receipts.get(job.pk) for job in jobs])
 
 
 def test_a_type_has_its_own_schedule_of_waits_and_attempts():

@@ -11,7 +11,6 @@ from django.test.utils import CaptureQueriesContext
 from django_q.exceptions import TimeoutException
 from django_q.models import OrmQ
 
-from jobs.brokers import messages
 from jobs.core import counters, job_types
 from jobs.core.errors import ErrorClass, JobError, Temporary
 from jobs.core.job import JobLog, Status
@@ -20,12 +19,13 @@ from jobs.core.scoreboard import process_context
 from jobs.core.sql import together
 from jobs.queue.enqueue import enqueue
 from jobs.tasks.compat import task_finished
-from jobs.worker import entry, pace, settlement
+from jobs.worker import pace, settlement
 from jobs.worker.executor import Executor
 from jobs.worker.pace import QUICK_CALLS
 from jobs.worker.thread_pool import Outcome
 from tests.support import sample_tasks, sample_types
 from tests.support.live_site import database_url
+from tests.support.sample_types import run_all
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
 
@@ -39,11 +39,6 @@ def executor(monkeypatch):
     monkeypatch.setattr(pace, "FLUSH_SECONDS", 50 * QUICK_SECONDS)
     counters.drain()
     sample_tasks.calls.clear()
-
-
-def run_all(jobs):
-    receipts = {messages.attempts_of(row.payload)[0][0]: row.pk for row in OrmQ.objects.all()}
-    entry.run_many([(job.pk, 1) for job in jobs], [receipts.get(job.pk) for job in jobs])
 
 
 def jobs_of(count):

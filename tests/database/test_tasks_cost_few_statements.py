@@ -24,6 +24,7 @@ from jobs.testing import run_jobs
 from jobs.worker import entry, settlement
 from jobs.worker.thread_pool import Outcome
 from tests.support import sample_tasks
+from tests.support.live_site import database_url
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
@@ -149,7 +150,7 @@ def test_a_worker_that_lost_its_lease_settles_nothing():
     finished = []
 
     def take_over(task_result, **_):
-        with psycopg.connect(**_conninfo()) as other:
+        with psycopg.connect(database_url()) as other:
             other.execute("UPDATE job_logs SET attempt_count = 2")
 
     def finish(task_result, **_):
@@ -175,7 +176,7 @@ def test_a_claim_that_fails_holds_up_no_settlement(monkeypatch):
     JobLog.objects.claim_many([(first.pk, 1)], "tests/1")
     first = JobLog.objects.get(pk=first.pk)
     following = settlement.Following([(second.pk, 1)], "tests/1")
-    with psycopg.connect(**_conninfo()) as other:
+    with psycopg.connect(database_url()) as other:
         other.execute("LOCK TABLE jobs_jobtypestate IN ACCESS EXCLUSIVE MODE")
         monkeypatch.setitem(connection.settings_dict["OPTIONS"], "options", "-c lock_timeout=200ms")
         connection.close()
@@ -183,12 +184,6 @@ def test_a_claim_that_fails_holds_up_no_settlement(monkeypatch):
         connection.close()
     assert JobLog.objects.get(pk=first.pk).status == Status.COMPLETED
     assert JobLog.objects.get(pk=second.pk).status == Status.ENQUEUED
-
-
-def _conninfo():
-    given = connection.settings_dict
-    names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}
-    return {key: given[name] for key, name in names.items() if given[name]}
 
 
 @pytest.mark.parametrize("value", [None, [1, "two"]])

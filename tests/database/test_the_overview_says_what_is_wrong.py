@@ -181,12 +181,12 @@ def test_the_overview_costs_the_same_whatever_it_shows(now, span, django_assert_
         return len(captured.captured_queries)
 
     count()
-    one = count()
+    one = min(count(), count())  # one of two pages may read a long chart again, since its CACHE_FOR has passed
     for number in range(20):
         job(f"d{number}", fingerprint=f"Error {number}")
         done(f"c{number}", now - timedelta(minutes=number))
     minutes.count_new_minutes(now)
-    assert abs(count() - one) <= 1, "a long chart is read again when its CACHE_FOR has passed, whatever it shows"
+    assert min(count(), count()) == one
 
 
 def test_seeded_jobs_are_believable_and_counted():

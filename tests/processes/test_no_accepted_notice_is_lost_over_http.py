@@ -35,13 +35,19 @@ def together(work, count: int) -> None:
         thread.join()
 
 
-def post_until_answered(site: LiveSite, body: dict[str, Any], token: str, **headers: str) -> Answer:
+def post_until_answered(
+    site: LiveSite, body: dict[str, Any], token: str, refused: list[Answer] | None = None, **headers: str
+) -> Answer:
     """Post as a client does: again after a 503, which a machine that is too slow for so many clients gives.
+
+    refused: gets each 503.
 
     What a 503 was given for may have been stored: only with an Idempotency-Key is the second answer that of the first.
     """
     answer = site.call("POST", api_client.PATH, body, token, **headers)
     while answer.status == 503:
+        if refused is not None:
+            refused.append(answer)
         answer = site.call("POST", api_client.PATH, body, token, **headers)
     return answer
 
@@ -70,10 +76,11 @@ def test_a_hundred_clients_for_fifty_users_get_exactly_what_the_limit_allows():
 
 @pytest.mark.django_db(transaction=True)
 def test_a_hundred_clients_with_one_notice_make_one_job():
-    token, body, seen = api_client.key("enqueue"), api_client.notification(), []
+    token, body, seen, refused = api_client.key("enqueue"), api_client.notification(), [], []
     with LiveSite(threads=8) as site:
-        together(lambda _: seen.append(post_until_answered(site, body, token).status), CLIENTS)
-    assert Counter(seen) in ({202: 1, 409: CLIENTS - 1}, {409: CLIENTS}), "a 503 may have hidden the 202"
+        together(lambda _: seen.append(post_until_answered(site, body, token, refused).status), CLIENTS)
+    hidden = 1 if refused and 202 not in seen else 0  # a 503 may have hidden the 202
+    assert Counter(seen) + Counter({202: hidden}) == {202: 1, 409: CLIENTS - 1 + hidden}
     assert JobLog.objects.count() == OrmQ.objects.count() == 1
 
 
