@@ -51,6 +51,7 @@ RELIEF_SECONDS = 30.0  # without an urgent task, after which a relief ends
 UNGUARDED = -1.0  # a worker's `timer`: idle, as the sentinel reads it
 SENTINEL_SLACK = 3  # seconds after a worker's alarm when the sentinel kills it, as in django-q2
 OURS = "jobs.worker."  # the beginning of the functions that our tasks name
+DIRECT = "direct"  # the key of a task that no pusher has counted
 OTHER_PROCESSES = 4  # of a cluster, in addition to its workers: main, sentinel, pusher, monitor
 
 MESSAGES = MessageTable(OrmQ)
@@ -110,15 +111,23 @@ def broker_path() -> str:
 
 
 def make_broker() -> Any:
-    """Return a new broker; each of ours has `delay`, `waiting_since` and `acknowledge`."""
+    """Return a new broker; each of ours has `delay`, `waiting_since`, `acknowledge` and `direct`."""
     return import_string(Conf.BROKER_CLASS)()
 
 
 def pack_task(function: str, *args: Any, id: str, name: str, lane: str) -> str:
     """Return the payload of a task, as django-q2's `async_task` makes it. lane: of the task."""
+    return SignedPackage.dumps(_task(function, args, id=id, name=name, lane=lane))
+
+
+def direct_task(function: str, *args: Any, lane: str = "") -> dict[str, Any]:
+    """Return a task as a worker reads it from its queue, which this worker made itself."""
+    return {**_task(function, args, id="direct", name="a job", lane=lane), "func": import_string(function), DIRECT: True}
+
+
+def _task(function: str, args: tuple[Any, ...], *, id: str, name: str, lane: str) -> dict[str, Any]:
     task = {"id": id, "name": name, "func": function, "args": args, "kwargs": {}, "started": timezone.now()}
-    task["group"] = str(lane)  # a plain text: version 0.9 has no Lane
-    return SignedPackage.dumps(task)
+    return {**task, "group": str(lane)}  # a plain text: version 0.9 has no Lane
 
 
 def unpack_task(payload: str) -> tuple[str, tuple[Any, ...]]:
@@ -185,7 +194,7 @@ def _begin_task(task: dict[str, Any], **_: Any) -> None:
     receipts = receipts if isinstance(receipts, list) else [receipts]
     task["kwargs"] = {**task["kwargs"], "receipts": receipts}
     context = process_context()
-    context.scoreboard.started(urgent=_is_urgent(task), reserved=context.reserved)
+    context.scoreboard.started(urgent=_is_urgent(task), reserved=context.reserved, direct=DIRECT in task)
 
 
 def _end_task(task: dict[str, Any], **_: Any) -> None:
@@ -196,7 +205,7 @@ def _end_task(task: dict[str, Any], **_: Any) -> None:
 
 def _is_ours(task: dict[str, Any]) -> bool:
     """Return whether a task runs our jobs. Its group says nothing: another program may have a group `default` too."""
-    return str(task["func"]).startswith(OURS)
+    return DIRECT in task or str(task["func"]).startswith(OURS)
 
 
 def _is_urgent(task: dict[str, Any]) -> bool:
@@ -218,8 +227,9 @@ class LaneSentinel(cluster.Sentinel):
             self.start()
 
     def spawn_worker(self) -> None:
-        """Start a worker, a reserved one when that is missing."""
-        self.add_worker(self.task_queue.reader(reserved=self._reserved() < urgent_workers()))
+        """Start a worker, a reserved one when that is missing; the others may fetch messages themselves."""
+        reserved = self._reserved() < urgent_workers()
+        self.add_worker(self.task_queue.reader(reserved=reserved, direct=None if reserved else make_broker().direct()))
 
     def reincarnate(self, process: Any) -> None:
         """Replace a process that ended; nothing replaces a relief."""

@@ -31,10 +31,11 @@ class Listener:
     @property
     def poll_seconds(self) -> float:
         """The longest wait, in seconds, before looking without a NOTIFY."""
-        return POLL_SECONDS if self._hears else FALLBACK_POLL_SECONDS
+        return POLL_SECONDS if self.hears else FALLBACK_POLL_SECONDS
 
     @property
-    def _hears(self) -> bool:
+    def hears(self) -> bool:
+        """Whether a NOTIFY arrives on this process's connection."""
         return self._receives and self._connection is connection.connection
 
     def listen(self) -> None:
@@ -55,10 +56,15 @@ class Listener:
 
     def wait(self, timeout: float) -> list[str]:
         """Wait for a NOTIFY for up to `timeout` seconds; return the words of those that arrived."""
-        if self._hears:
+        if self.hears:
             return [each.payload for each in self._connection.notifies(timeout=timeout, stop_after=1)]
         time.sleep(timeout)
         return []
+
+    @property
+    def sockets(self) -> list[Any]:
+        """What becomes readable when a NOTIFY arrives."""
+        return [self._connection] if self.hears else []
 
     def prove(self) -> bool:
         """Listen, and return whether a NOTIFY from another connection arrives.

@@ -29,6 +29,7 @@ OVERDUE = timedelta(seconds=5)  # visible for longer, a message had no NOTIFY, o
 UNKNOWN_AGE = datetime(1970, 1, 1, tzinfo=UTC)  # of messages whose broker does not know their age: older than any job
 PLAIN = re.compile(r"job:(\d+)\Z")  # of the first attempt of a job; workers of version 0.9 leave it to the reconciler
 RUN, RUN_MANY = "jobs.worker.entry.run", "jobs.worker.entry.run_many"
+RELEASE = "jobs.worker.entry.release"
 
 
 def in_our_database() -> bool:

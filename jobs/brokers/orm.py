@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, connection, models
 from django_q.brokers.orm import ORM
 
 from jobs.brokers import django_q, listener
+from jobs.brokers.direct import Direct
 from jobs.brokers.django_q import Receipt
 from jobs.brokers.grouping import Fetched, Task, make_tasks, read_more, read_payloads
 from jobs.brokers.lanes import QueueId, Turns
@@ -27,8 +28,7 @@ from jobs.core.sql import together
 log = structlog.get_logger("jobs.brokers.orm")
 
 POLL_SLICE_SECONDS = 0.5  # how soon the pusher sees that it should stop, or look
-LOOK_SECONDS = 0.005  # from a fetch without a look to the look: first the worker begins
-FEW = 4  # messages of a queue that are fetched without a look, which shares them out among all queues
+LEFT_SECONDS = 0.005  # from a NOTIFY that a worker hears to a look for what it left: first it begins its job
 
 
 class OrmBroker(ORM):
@@ -40,7 +40,6 @@ class OrmBroker(ORM):
     _look_at = 0.0  # time.monotonic() of the next look at the table, without a NOTIFY
     _looks = 0  # requested by the watchdog and done
     _looked_at = ALL_LANES  # the lanes of that look: those with room for tasks
-    _called: tuple[str, ...] = ()  # the words of the notifications that ended the last wait: keys of queues
 
     @cached_property
     def _listener(self) -> listener.Listener:
@@ -63,6 +62,11 @@ class OrmBroker(ORM):
         for task in tasks:
             django_q.MESSAGES.insert(key, task, self.delay)
 
+    @staticmethod
+    def direct() -> Direct:
+        """Return how a worker fetches messages itself."""
+        return Direct()
+
     def acknowledge(self, task_id: list[Receipt]) -> None:
         """Delete messages by their ids."""
         django_q.MESSAGES.delete(task_id)
@@ -79,10 +83,12 @@ class OrmBroker(ORM):
                 return []
             with process_context().scoreboard.asking_broker():
                 self._listener.listen()
+                process_context().scoreboard.hears = self._listener.hears
                 tasks = self._fetch(lanes)
         except (DatabaseError, InterfaceError) as away:
             log.warning("database away, messages cannot be fetched", error=str(away))
             connection.close()
+            process_context().scoreboard.hears = False
             self._look_at, self._looked_at = time.monotonic() + 1.0, ALL_LANES
         finally:
             self._room.note_fetch(tasks)
@@ -93,19 +99,32 @@ class OrmBroker(ORM):
 
         lanes: those with room. It is time as soon as one has room that had none.
         """
-        self._called = ()
         if lanes - self._looked_at:
             return True
         wait = self._look_at - time.monotonic()
         if lanes != ALL_LANES:
             time.sleep(ROOM_SECONDS)
             return bool(lanes) and wait <= ROOM_SECONDS
-        with connection.wrap_database_errors:  # the listener waits on psycopg's connection
-            if wait > 0:
-                self._called = tuple(self._listener.wait(min(POLL_SLICE_SECONDS, wait)))
-        due = bool(self._called) or time.monotonic() >= self._look_at
+        if wait > 0 and self._hear(min(POLL_SLICE_SECONDS, wait)):
+            return True
         before, self._looks = self._looks, process_context().scoreboard.look_requests
-        return due or before != self._looks
+        return time.monotonic() >= self._look_at or before != self._looks
+
+    def _hear(self, seconds: float) -> bool:
+        """Wait for a NOTIFY; return whether one arrived.
+
+        While a worker listens (jobs/brokers/direct.py), it hears them, and this process looks for what it leaves.
+        """
+        scoreboard, sockets = process_context().scoreboard, self._listener.sockets
+        with connection.wrap_database_errors:  # the listener waits on psycopg's connection
+            if not sockets:
+                return bool(self._listener.wait(seconds))
+            rung = scoreboard.wait_for_bell(seconds, [] if scoreboard.has_listener else sockets)
+            called = bool(self._listener.wait(0.0))
+        if called and (rung or scoreboard.has_listener):
+            self._look_at = min(self._look_at, time.monotonic() + LEFT_SECONDS)
+            return False
+        return called
 
     @staticmethod
     def get_connection(list_key: str | None = None) -> models.QuerySet[django_q.Message]:
@@ -125,8 +144,6 @@ class OrmBroker(ORM):
 
     def _fetch(self, lanes: frozenset[str] = ALL_LANES) -> list[Task]:
         """Return tasks for the workers, and note when to look again."""
-        if called := self._fetch_called(lanes):
-            return called
         read, self._looked_at = self._read(lanes), lanes
         many = together.is_possible()
         tasks = make_tasks(read_more(read, lambda: self._read(lanes)) if many else read, together=many)
@@ -134,29 +151,14 @@ class OrmBroker(ORM):
             self._look_at = 0.0
         return tasks
 
-    def _fetch_called(self, lanes: frozenset[str]) -> list[Task]:
-        """Return tasks of up to FEW messages of each queue that the notifications named; none if one named no queue.
-
-        No look is needed for that: it follows a moment later.
-        """
-        queues = [QueueId.parse(key, self.list_key) for key in dict.fromkeys(self._called)]
-        if not queues or lanes != ALL_LANES or None in queues:
-            return []
-        read = self._read_queues({queue: FEW for queue in queues if queue})
-        soon = time.monotonic() + (LOOK_SECONDS if len(read) < FEW else 0.0)
-        self._looked_at, self._look_at = lanes, min(self._look_at, soon)
-        return make_tasks(read, together=together.is_possible())
-
     def _read(self, lanes: frozenset[str]) -> list[Fetched]:
         """Fetch visible messages of these lanes, each lane's share; delete those that are not ours."""
         queues = self._look(django_q.fetch_size())
         waiting = {queue: visible for queue, (visible, _, _) in queues.items() if visible and queue.lane in lanes}
         self._look_at = time.monotonic() + self._next_look([left for *_, left in queues.values()], lanes)
         allotted = self._turns.allot(django_q.fetch_size(), waiting)
-        return self._read_queues(allotted) if allotted else []
-
-    def _read_queues(self, allotted: dict[QueueId, int]) -> list[Fetched]:
-        """Fetch so many visible messages of each queue; delete those that are not ours."""
+        if not allotted:
+            return []
         asked = {queue.key(self.list_key): most for queue, most in allotted.items()}
         lane_of = {queue.key(self.list_key): queue.lane for queue in allotted}
         rows = django_q.MESSAGES.fetch(asked, django_q.visibility_timeout())

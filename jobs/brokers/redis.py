@@ -189,6 +189,10 @@ class RedisBroker(Redis):
                 since[queue.lane][queue.source] = datetime.fromtimestamp(float(oldest.partition(b":")[0]), UTC)
         return dict(since)
 
+    @staticmethod
+    def direct() -> None:
+        """Return that workers fetch no messages themselves: no NOTIFY announces these."""
+
     def acknowledge(self, task_id: list[None]) -> None:
         """Do nothing: a fetched message is already deleted."""
 

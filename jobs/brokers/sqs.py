@@ -152,6 +152,10 @@ class SqsBroker(Sqs):
             missing, wait = missing - len(taken) if len(taken) == MAX_ENTRIES else 0, 0
         return read
 
+    @staticmethod
+    def direct() -> None:
+        """Return that workers fetch no messages themselves: no NOTIFY announces these."""
+
     def acknowledge(self, task_id: list[Receipt]) -> None:
         """Delete messages after the commit. One that stays is delivered again, and finds nothing to do."""
         if task_id:

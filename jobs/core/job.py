@@ -49,15 +49,31 @@ class JobQuerySet(JobReads["JobLog"]):
         if not together.is_possible() or any(attempt != 1 for _, attempt in attempts):
             return [job for pk, attempt in attempts if (job := self.claim(pk, attempt, worker))]
         leases = job_types.leases()
-        claiming = statements.CLAIM_FIRST, self._claim_values([pk for pk, _ in attempts], worker)
-        claimed = sorted(self.raw(*claiming), key=lambda job: job.pk)
-        for job in claimed:
-            if (lease := job.policy.lease) != leases.get(job.job_type, conf.JOB_LEASE_SECONDS):
-                self.filter(pk=job.pk, attempt_count=1, worker=worker).update(lease_until=from_now(lease))
+        values = [*self._claim_values(worker), [pk for pk, _ in attempts]]
+        claimed = sorted(self.raw(statements.CLAIM_FIRST, values), key=lambda job: job.pk)
+        self._correct_leases(claimed, leases)
         return claimed
 
-    def _claim_values(self, pks: list[int], worker: str) -> list[Any]:
-        return [worker, json.dumps(job_types.leases()), conf.JOB_LEASE_SECONDS, pks]
+    def claim_oldest(self, key: str, worker: str) -> "JobLog | None":
+        """Claim the first attempt of the job of the oldest visible message in a queue, and delete that message.
+
+        On PostgreSQL, outside a transaction. key: of the queue. Returns None, and changes nothing, when no message is
+        visible, the oldest is not of a first attempt, or its job cannot be claimed.
+        """
+        leases = job_types.leases()
+        values = [key, *self._claim_values(worker)]
+        claimed = [self.from_row(*each) for each in together.fetch_rows(statements.CLAIM_OLDEST, values)]
+        self._correct_leases(claimed, leases)
+        return claimed[0] if claimed else None
+
+    def _claim_values(self, worker: str) -> list[Any]:
+        return [worker, json.dumps(job_types.leases()), conf.JOB_LEASE_SECONDS]
+
+    def _correct_leases(self, claimed: list["JobLog"], leases: dict[str, int]) -> None:
+        """Correct the leases of claimed jobs whose types were unknown; leases: of the types that were known."""
+        for job in claimed:
+            if (lease := job.policy.lease) != leases.get(job.job_type, conf.JOB_LEASE_SECONDS):
+                self.filter(pk=job.pk, attempt_count=1, worker=job.worker).update(lease_until=from_now(lease))
 
     def claim(self, pk: int, attempt: int, worker: str) -> "JobLog | None":
         """Claim job `pk` for its attempt number `attempt`; None when it cannot be claimed.
@@ -115,7 +131,7 @@ class JobQuerySet(JobReads["JobLog"]):
         Outside a transaction. A job whose row is locked is not claimed.
         """
         completing = together.combine(statements.COMPLETE, [[job.pk for job in jobs], jobs[0].attempt_count], others)
-        claiming = statements.CLAIM_FREE, self._claim_values(following, worker)
+        claiming = statements.CLAIM_FREE, [*self._claim_values(worker), following]
         rows, columns, claimed = together.fetch_both(completing, claiming)
         won = _note_completed(jobs, dict(rows))
         return won, sorted((self.from_row(columns, row) for row in claimed), key=lambda job: job.pk)

@@ -1,22 +1,24 @@
 """The scoreboard of a cluster, and the context of each of its processes, which holds it.
 
 A scoreboard is shared memory in which the processes of one cluster record what they do. It has no lock that a killed
-process could hold: every cell has one writer (a worker writes the row of its pid), so plain stores are enough, and a
-SIGKILL at any instant leaves a readable scoreboard.
+process could hold: every cell that counts has one writer (a worker writes the row of its pid), so plain stores are
+enough, and a SIGKILL at any instant leaves a readable scoreboard.
 """
 
 import mmap
 import os
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import connection
 from typing import Any
 
+PIPE_BYTES = 65_536  # that a pipe holds
 ROWS = 4096  # more than the workers a cluster starts in its life (they recycle after 10,000 tasks)
-DRAINING, FETCHED, FETCHED_URGENT, POLLED, ACTIVE, LOOK_REQUESTS, ASKING, HEADER = range(8)
-PID, STARTED, STARTED_URGENT, DONE, RESERVED, WIDTH = range(6)
+DRAINING, FETCHED, FETCHED_URGENT, POLLED, ACTIVE, LOOK_REQUESTS, ASKING, HEARS, LISTENER, HEADER = range(10)
+PID, STARTED, STARTED_URGENT, DIRECT, DONE, RESERVED, WIDTH = range(7)
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,23 @@ class Scoreboard:
     def __init__(self) -> None:
         self._cells = memoryview(mmap.mmap(-1, 8 * (HEADER + ROWS * WIDTH))).cast("Q")
         self._cells[ACTIVE] = self._cells[POLLED] = time.monotonic_ns()
+        self._bell, self._rope = os.pipe()
+        os.set_blocking(self._bell, False)
+        os.set_blocking(self._rope, False)
+
+    def ring_bell(self) -> None:
+        """End the pusher's wait."""
+        with suppress(BlockingIOError):  # the pipe is full: the bell has been rung
+            os.write(self._rope, b"!")
+
+    def wait_for_bell(self, seconds: float, others: Sequence[Any]) -> bool:
+        """Wait for `ring_bell`, or until one of `others` is readable, for at most so many seconds.
+
+        Returns whether the bell has been rung.
+        """
+        if rung := self._bell in connection.wait([self._bell, *others], seconds):
+            os.read(self._bell, PIPE_BYTES)
+        return rung
 
     def drain(self) -> None:
         """Record that the cluster is to stop.
@@ -88,27 +107,57 @@ class Scoreboard:
         finally:
             self._cells[ASKING] = 0
 
+    @property
+    def hears(self) -> bool:
+        """Whether a NOTIFY arrives at the connections of this cluster, as its pusher has found out."""
+        return bool(self._cells[HEARS])
+
+    @hears.setter
+    def hears(self, arrives: bool) -> None:
+        self._cells[HEARS] = arrives
+
+    def take_listening(self) -> bool:
+        """Become the worker that waits for a NOTIFY, unless another living one does; return whether this one is it.
+
+        Two that ask at the same instant may both be told so: then both look for the same message, and one gets it.
+        """
+        if (listener := self._cells[LISTENER]) not in (0, os.getpid()) and _alive(listener):
+            return False
+        self._cells[LISTENER] = os.getpid()
+        return True
+
+    def stop_listening(self) -> None:
+        """Record that this worker does not wait for a NOTIFY now: it looks for a message, or has a task."""
+        if self._cells[LISTENER] == os.getpid():
+            self._cells[LISTENER] = 0
+
+    @property
+    def has_listener(self) -> bool:
+        """Whether a worker waits for a NOTIFY."""
+        return bool(self._cells[LISTENER])
+
     def pending(self) -> tuple[int, int]:
         """Return the tasks that are fetched and not begun, and how many of them are of the two urgent lanes."""
         begun, urgent = (sum(self._cells[HEADER + column :: WIDTH]) for column in (STARTED, STARTED_URGENT))
         return self._cells[FETCHED] - begun, self._cells[FETCHED_URGENT] - urgent
 
-    def started(self, *, urgent: bool = False, reserved: bool = False) -> None:
+    def started(self, *, urgent: bool = False, reserved: bool = False, direct: bool = False) -> None:
         """Record that this worker begins a task.
 
-        urgent: whether its lane is urgent or alert. reserved: whether this worker serves no other lane.
+        urgent: whether its lane is urgent or alert. reserved: whether this worker serves no other lane. direct: whether
+        it fetched the task itself, so that the pusher has not counted it.
         """
         row = self._my_row()
         self._cells[row + PID] = os.getpid()
         self._cells[row + RESERVED] = reserved
-        self._cells[row + STARTED_URGENT] += urgent
-        self._cells[row + STARTED] += 1
+        self._cells[row + STARTED_URGENT] += urgent and not direct
+        self._cells[row + (DIRECT if direct else STARTED)] += 1
         self._cells[ACTIVE] = time.monotonic_ns()
 
     def done(self) -> None:
         """Record that this worker has ended its task."""
         row = self._my_row()
-        self._cells[row + DONE] = self._cells[row + STARTED]
+        self._cells[row + DONE] = self._cells[row + STARTED] + self._cells[row + DIRECT]
         self._cells[ACTIVE] = time.monotonic_ns()
 
     def _my_row(self) -> int:
@@ -116,20 +165,21 @@ class Scoreboard:
 
     def read(self) -> Snapshot:
         """Return what the cluster is doing now."""
-        started = started_urgent = busy = reserved = 0
+        started = started_urgent = direct = busy = reserved = 0
         lost, asking = set(), self._cells[ASKING]
         for row in range(HEADER, HEADER + ROWS * WIDTH, WIDTH):
             if pid := self._cells[row + PID]:
                 started += self._cells[row + STARTED]
                 started_urgent += self._cells[row + STARTED_URGENT]
-                if self._cells[row + STARTED] > self._cells[row + DONE]:
+                direct += self._cells[row + DIRECT]
+                if self._cells[row + STARTED] + self._cells[row + DIRECT] > self._cells[row + DONE]:
                     if _alive(pid):
                         busy += 1
                         reserved += self._cells[row + RESERVED]
                     else:
                         lost.add(pid)
         return Snapshot(
-            started=started,
+            started=started + direct,
             pending=self._cells[FETCHED] - started,
             busy=busy,
             quiet=self._seconds_since(ACTIVE),
@@ -163,6 +213,13 @@ class ProcessContext:
     """Whether this is a worker that serves only the lanes urgent and alert."""
     executor: Any = None
     """The executor of a worker (jobs/worker/executor.py), made for its first job."""
+    claimed: Any = None
+    """The job that a worker has claimed before it runs its task (jobs/brokers/direct.py)."""
+
+    @property
+    def worker(self) -> str:
+        """The name under which this process claims jobs."""
+        return f"{self.cluster}/{os.getpid()}"
 
 
 _context: ProcessContext | None = None

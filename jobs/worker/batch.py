@@ -4,14 +4,12 @@ A batch claims as many jobs at a time as its executor can run, and more of them 
 """
 
 import time
-from dataclasses import dataclass
 from itertools import takewhile
 
 import structlog
 from django.db import Error, connection, transaction
 from django.db.models import Q
 
-from jobs import tracing
 from jobs.brokers import messages
 from jobs.brokers.django_q import Receipt, time_limit, timeout_postponed
 from jobs.conf import conf
@@ -19,6 +17,7 @@ from jobs.core import job_types, retry_policy, sql
 from jobs.core.errors import ErrorClass, Failure
 from jobs.core.job import JobLog
 from jobs.core.scoreboard import process_context
+from jobs.worker.claims import Claim, report
 from jobs.worker.executor import Executor
 from jobs.worker.pace import FLUSH_SECONDS, SLOW_SETTLEMENT
 from jobs.worker.precheck import exchange, refuse
@@ -31,24 +30,23 @@ AHEAD_SECONDS = 1.0  # added to the age of a released message: sending it takes 
 Attempt = tuple[int, int]  # primary key of a job, number of the attempt
 
 
-@dataclass
-class Claim:
-    """A claimed job that is not settled yet."""
-
-    job: JobLog
-    until: float
-    """time.monotonic() until which settling is tried: just before the lease ends."""
-    outcome: Outcome | None = None
-
-
 class Batch:
     """The attempts of one task.
 
-    receipts: of their messages, by the primary keys of their jobs. worker: the name that claims the jobs.
+    receipts: of their messages, by the primary keys of their jobs. worker: the name that claims the jobs. claimed: the
+    job of the only attempt, if it is claimed already.
     """
 
-    def __init__(self, attempts: list[Attempt], receipts: dict[int, Receipt], executor: Executor, worker: str) -> None:
+    def __init__(
+        self,
+        attempts: list[Attempt],
+        receipts: dict[int, Receipt],
+        executor: Executor,
+        worker: str,
+        claimed: JobLog | None = None,
+    ) -> None:
         self._unclaimed, self._receipts, self._executor, self._worker = attempts, receipts, executor, worker
+        self._claimed = claimed
         self._release_at = time.monotonic() + conf.JOB_TIMEOUT_SECONDS / 3
         self._limited: list[Attempt] = []  # of types with a timeout of their own; they come last
         self._types: dict[int, str] = {}  # of the jobs in `_limited`, by primary key
@@ -63,7 +61,7 @@ class Batch:
         try:
             if len(self._unclaimed) > 1:
                 self._set_limited_apart()
-            while self._may_claim():
+            while self._claimed or self._may_claim():
                 with timeout_postponed():
                     claimed = self._precheck(self._claim(self._executor.claim_size(len(self._unclaimed))))
                 self._execute(claimed)
@@ -156,23 +154,21 @@ class Batch:
         )
 
     def _claim(self, count: int) -> list[JobLog]:
-        """Claim the next `count` jobs; return those that this worker got."""
+        """Claim the next `count` jobs, unless they are claimed already; return those that this worker got."""
         attempts, self._unclaimed = self._unclaimed[:count], self._unclaimed[count:]
+        claimed, self._claimed = self._claimed, None
         now = time.monotonic()
-        return self._note_claims(attempts, JobLog.objects.claim_many(attempts, worker=self._worker), now)
+        jobs = [claimed] if claimed else JobLog.objects.claim_many(attempts, worker=self._worker)
+        return self._note_claims(attempts, jobs, now)
 
     def _note_claims(self, attempts: list[Attempt], jobs: list[JobLog], now: float) -> list[JobLog]:
         """Note the jobs that were claimed of `attempts`, drop the messages of the others; return the jobs."""
-        if tracing.is_on() and jobs:
-            with tracing.span("receive", "consumer", links=[job.traceparent for job in jobs], notifier__jobs=len(jobs)):
-                pass  # the spans of the jobs have other parents: their links lead here
+        report(jobs)
         claimed = {job.pk: Claim(job, now + job.policy.lease - 1) for job in jobs}
         self._claims |= claimed
         for pk, attempt in attempts:
             if pk not in claimed:
                 self._drop_message(pk, attempt)
-        for job in jobs:
-            _log_claim(job)
         return jobs
 
     def _precheck(self, jobs: list[JobLog]) -> list[JobLog]:
@@ -286,15 +282,3 @@ def _messages(attempts: list[Attempt]) -> list[messages.Message]:
     """Return the messages of attempts, each for the lane and the source of its job."""
     jobs = JobLog.objects.only("lane", "source").in_bulk([pk for pk, _ in attempts])
     return [messages.to(jobs[pk], attempt) for pk, attempt in attempts if pk in jobs]
-
-
-def _log_claim(job: JobLog) -> None:
-    waited = None if job.waited is None else round(job.waited * 1000)
-    log.info(
-        "job processing",
-        request_id=job.request_id,
-        job_id=job.job_id,
-        job_type=job.job_type,
-        attempt=job.attempt_count,
-        ms=waited,
-    )

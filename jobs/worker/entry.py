@@ -1,6 +1,5 @@
 """The functions that messages name; django-q2's workers call them."""
 
-import os
 import time
 from collections.abc import Sequence
 
@@ -37,8 +36,8 @@ def run_many(attempts: list[Attempt], receipts: Sequence[Receipt] = ()) -> None:
     context = process_context()
     context.executor = context.executor or Executor(conf.JOB_BATCH_SIZE)
     by_job = dict(zip((pk for pk, _ in attempts), receipts, strict=False))
-    worker = f"{context.cluster}/{os.getpid()}"
-    batch = Batch(attempts, by_job, context.executor, worker)
+    claimed, context.claimed = context.claimed, None
+    batch = Batch(attempts, by_job, context.executor, context.worker, claimed)
     try:
         batch.work()
     except Error as away:
@@ -49,10 +48,10 @@ def run_many(attempts: list[Attempt], receipts: Sequence[Receipt] = ()) -> None:
         connection.close()
     if batch.database_was_away:
         with timeout_postponed():
-            _release_claims(worker)
+            release()
 
 
-def _release_claims(worker: str) -> None:
+def release(receipts: Sequence[Receipt] = ()) -> None:
     """End the leases of jobs that this worker claimed without hearing of it: the answer was lost with the connection.
 
     Waits for the database until those leases have ended, or the cluster is to stop.
@@ -60,7 +59,7 @@ def _release_claims(worker: str) -> None:
     until = time.monotonic() + conf.JOB_LEASE_SECONDS
     while time.monotonic() < until and not process_context().scoreboard.draining:
         try:
-            if released := JobLog.objects.leased_by(worker).expire_leases():
+            if released := JobLog.objects.leased_by(process_context().worker).expire_leases():
                 log.warning("claims whose answer was lost are released", jobs=released)
             return
         except Error as away:

@@ -1,6 +1,7 @@
 """LISTEN and NOTIFY: how a commit wakes other processes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 
@@ -47,6 +48,15 @@ def notify_after_commit(channel: str, word: str = "") -> None:
 def listen(channel: str) -> None:
     """Have this connection receive each NOTIFY on `channel`."""
     execute(f"LISTEN {channel}")
+
+
+def read_arrived(listening: Any) -> dict[str, None]:
+    """Return the words of the notifications that have arrived on a psycopg connection, without waiting for others."""
+    listening.pgconn.consume_input()
+    words = {}
+    while notification := listening.pgconn.notifies():
+        words[notification.extra.decode()] = None
+    return words
 
 
 def unlisten(channel: str) -> None:

@@ -36,6 +36,13 @@ def fetch_both(first: sql.Other, second: sql.Other) -> tuple[Rows, list[str], Ro
         return rows, _columns(cursor), cursor.fetchall()
 
 
+def fetch_rows(statement: str, values: Sequence[Any]) -> list[tuple[list[str], tuple[Any, ...]]]:
+    """Return the rows of a statement, each with the names of the columns."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return [(_columns(cursor), row) for row in cursor.fetchall()]
+
+
 def _columns(cursor: Any) -> list[str]:
     """Return the names of a result's columns, at less cost than psycopg's `description`."""
     result = cursor.pgresult

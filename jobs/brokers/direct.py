@@ -1,0 +1,111 @@
+"""The short way from a NOTIFY to a worker: one idle worker of each cluster listens, fetches a message and claims its job.
+
+Else a message goes through the process that fetches, a queue of tasks, and a claim of its own. That process leaves the
+messages of a notification to the listening worker, looks a moment later, and fetches what is still there. It is also
+the one that finds out whether a NOTIFY arrives. Nothing depends on the listening worker: it may be killed at any time.
+"""
+
+import time
+from typing import Any
+
+import structlog
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+
+from jobs.brokers import django_q
+from jobs.brokers.lanes import QueueId
+from jobs.brokers.messages import CHANNEL, RELEASE, RUN
+from jobs.core.job import JobLog
+from jobs.core.scoreboard import process_context
+from jobs.core.sql import channels
+
+log = structlog.get_logger("jobs.brokers.direct")
+
+IDLE_SECONDS = 0.01  # without a task: less is a stream of tasks, which are cheaper together
+RETRY_SECONDS = 1.0  # between two tries to become the worker that listens
+
+
+class Direct:
+    """The direct way of one worker."""
+
+    def __init__(self) -> None:
+        self._connection: Any = None  # the psycopg connection that listens
+        self._waits = False  # whether this is the worker that listens, and it waits
+        self._next_try = 0.0  # time.monotonic()
+
+    @property
+    def sockets(self) -> list[Any]:
+        """What becomes readable when a notification arrives."""
+        return [self._connection] if self._waits else []
+
+    def is_called(self, ready: list[Any]) -> bool:
+        """Return whether the connection is among what is readable."""
+        return self._waits and self._connection in ready
+
+    def seconds_to_wait(self) -> float | None:
+        """Return the seconds for which to wait for a task before `listen`; None for any time."""
+        return None if self._waits else max(IDLE_SECONDS, self._next_try - time.monotonic())
+
+    def listen(self) -> None:
+        """Become the worker that listens, if no other one does and a NOTIFY arrives."""
+        scoreboard = process_context().scoreboard
+        self._next_try = time.monotonic() + RETRY_SECONDS
+        if not scoreboard.hears or not scoreboard.take_listening():
+            self._unlisten()
+            return
+        try:
+            close_old_connections()
+            connection.ensure_connection()
+            if self._connection is not connection.connection:
+                channels.listen(CHANNEL)
+                self._connection = connection.connection
+            self._waits, self._next_try = True, 0.0
+            scoreboard.ring_bell()  # what the pusher has heard until now, it fetches
+        except (DatabaseError, InterfaceError) as away:
+            self._give_up(away)
+
+    def stop(self) -> None:
+        """Stop listening: there is a task in the queue, so there may be many."""
+        if self._waits:
+            self._rest()
+            self._unlisten()
+
+    def task(self) -> dict[str, Any] | None:
+        """Return the task of a job whose message a notification announced: fetched and claimed; None without one."""
+        context = process_context()
+        try:
+            queues = [QueueId.parse(word, django_q.queue_name()) for word in self._read()]
+            if not (queue := next(filter(None, queues), None)):
+                return None
+            self._rest()
+            context.claimed = JobLog.objects.claim_oldest(queue.key(django_q.queue_name()), context.worker)
+        except (DatabaseError, InterfaceError) as away:
+            self._give_up(away)
+            return django_q.direct_task(RELEASE)  # of a claim whose answer may have been lost
+        finally:
+            context.scoreboard.ring_bell()  # the pusher fetches the others
+        return django_q.direct_task(RUN, context.claimed.pk, 1, lane=queue.lane) if context.claimed else None
+
+    def _read(self) -> list[str]:
+        """Return the words of the notifications that have arrived, each once."""
+        with connection.wrap_database_errors:
+            return list(channels.read_arrived(self._connection))
+
+    def _rest(self) -> None:
+        self._waits = False
+        process_context().scoreboard.stop_listening()
+
+    def _unlisten(self) -> None:
+        """Let the server send this worker no more notifications."""
+        listened, self._connection = self._connection, None
+        if listened is None or listened is not connection.connection:
+            return
+        try:
+            channels.unlisten(CHANNEL)
+        except (DatabaseError, InterfaceError) as away:
+            self._give_up(away)
+
+    def _give_up(self, away: Exception) -> None:
+        log.warning("database away, this worker does not listen", error=type(away).__name__)
+        self._rest()
+        self._connection = None
+        connection.close()
