@@ -1,8 +1,8 @@
-"""The short way from a NOTIFY to a worker: one idle worker of each cluster listens, fetches a message and claims its job.
+"""The short way from a NOTIFY to a worker: one idle worker of a cluster listens, and claims the job of a message itself.
 
-Else a message goes through the process that fetches, a queue of tasks, and a claim of its own. That process leaves the
-messages of a notification to the listening worker, looks a moment later, and fetches what is still there. It is also
-the one that finds out whether a NOTIFY arrives. Nothing depends on the listening worker: it may be killed at any time.
+Else a message goes through the pusher and a queue of tasks, and its job is claimed after that. While a worker listens,
+the pusher leaves the notifications to it, and a moment later looks for what it left. Nothing depends on that worker: it
+may be killed or stopped at any time. Several jobs in a row are left to the pusher, since they are cheaper together.
 """
 
 import time
@@ -20,7 +20,7 @@ from jobs.core.sql import channels
 
 log = structlog.get_logger("jobs.brokers.direct")
 
-IDLE_SECONDS = 0.01  # without a task: less is a stream of tasks, which are cheaper together
+IDLE_SECONDS = 0.01  # without a task, before a worker listens
 RETRY_SECONDS = 1.0  # between two tries to become the worker that listens
 
 

@@ -122,7 +122,11 @@ def pack_task(function: str, *args: Any, id: str, name: str, lane: str) -> str:
 
 def direct_task(function: str, *args: Any, lane: str = "") -> dict[str, Any]:
     """Return a task as a worker reads it from its queue, which this worker made itself."""
-    return {**_task(function, args, id="direct", name="a job", lane=lane), "func": import_string(function), DIRECT: True}
+    return {
+        **_task(function, args, id="direct", name="a job", lane=lane),
+        "func": import_string(function),
+        DIRECT: True,
+    }
 
 
 def _task(function: str, args: tuple[Any, ...], *, id: str, name: str, lane: str) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def run_many(attempts: list[Attempt], receipts: Sequence[Receipt] = ()) -> None:
             release()
 
 
-def release(receipts: Sequence[Receipt] = ()) -> None:
+def release(**_: object) -> None:
     """End the leases of jobs that this worker claimed without hearing of it: the answer was lost with the connection.
 
     Waits for the database until those leases have ended, or the cluster is to stop.

@@ -58,6 +58,34 @@ def test_work_goes_on_automatically_after_any_part_is_killed(site, smtp, start, 
     assert cluster.end() == 0
 
 
+def test_an_idle_cluster_works_without_its_pusher_since_a_worker_listens(site, smtp, start):
+    cluster = start()
+    enqueue(site, "before")
+    eventually(lambda: statuses(site) == {"completed": 1})
+    cluster.kill("pusher", signal.SIGSTOP)
+    for number in range(3):
+        enqueue(site, f"job-{number}")
+        eventually(lambda: statuses(site) == {"completed": number + 2}, seconds=3)  # noqa: B023
+    cluster.kill("pusher", signal.SIGCONT)
+    assert set(sent(smtp).values()) == {1}
+    assert cluster.end() == 0
+
+
+def test_a_worker_that_listens_and_hangs_delays_no_job_for_long(site, smtp, start):
+    cluster = start()
+    enqueue(site, "before")
+    eventually(lambda: statuses(site) == {"completed": 1})
+    workers = cluster.find("idle worker")
+    for number, pid in enumerate(workers):
+        os.kill(pid, signal.SIGSTOP)
+        enqueue(site, f"job-{number}")
+        eventually(lambda: statuses(site) == {"completed": number + 2}, seconds=10)  # noqa: B023
+        os.kill(pid, signal.SIGCONT)
+    assert len(workers) == 3
+    assert set(sent(smtp).values()) == {1}
+    assert cluster.end() == 0
+
+
 def test_a_check_that_is_killed_at_the_start_stops_no_cluster(site, smtp, start):
     cluster = start(ready=False)
     eventually(lambda: cluster.find("main"))

@@ -11,7 +11,9 @@ CLAIM_FREE = CLAIM_FIRST.replace(
     "%s::bigint[]", "ARRAY(SELECT id FROM job_logs WHERE id = ANY(%s::bigint[]) FOR UPDATE SKIP LOCKED)"
 )
 # `JobLog.objects.claim_oldest`: PostgreSQL's function also deletes the message.
-CLAIM_OLDEST = CLAIM_FIRST.replace("claim_first_attempts(%s, %s::jsonb, %s, %s::bigint[])", "claim_oldest(%s, %s, %s::jsonb, %s)")
+CLAIM_OLDEST = CLAIM_FIRST.replace(
+    "claim_first_attempts(%s, %s::jsonb, %s, %s::bigint[])", "claim_oldest(%s, %s, %s::jsonb, %s)"
+)
 # `JobLog.objects.complete_many`
 COMPLETE = """
 UPDATE job_logs SET status = 'completed', processed_at = statement_timestamp(), lease_until = NULL,
