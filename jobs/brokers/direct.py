@@ -1,4 +1,4 @@
-"""The short way from a NOTIFY to a worker: one idle worker of a cluster listens, and claims the job of a message itself.
+"""The short way from a NOTIFY to a worker: one idle worker of a cluster listens, and claims a message's job itself.
 
 Else a message goes through the pusher and a queue of tasks, and its job is claimed after that. While a worker listens,
 the pusher leaves the notifications to it, and a moment later looks for what it left. Nothing depends on that worker: it

@@ -119,7 +119,7 @@ class Scoreboard:
     def take_listening(self) -> bool:
         """Become the worker that waits for a NOTIFY, unless another living one does; return whether this one is it.
 
-        Two that ask at the same instant may both be told so: then both look for the same message, and one gets it.
+        True of both that ask at the same instant: then both look for the same message, and one gets it.
         """
         if (listener := self._cells[LISTENER]) not in (0, os.getpid()) and _alive(listener):
             return False

@@ -113,7 +113,7 @@ def test_a_held_job_keeps_its_message_for_the_pusher(worker, held):
     assert len(orm.OrmBroker().dequeue()) == 1
 
 
-def test_a_later_attempt_and_a_text_of_somebody_else_are_left_to_the_pusher(worker):
+def test_a_later_attempt_and_a_foreign_text_are_left_to_the_pusher(worker):
     job = sample_types.enqueue("later")
     OrmQ.objects.all().delete()
     elsewhere(messages.send, messages.to(job, 2))
@@ -212,7 +212,7 @@ def test_a_cluster_that_stops_claims_nothing_more(worker):
     assert JobLog.objects.get().status == Status.ENQUEUED
 
 
-def test_a_connection_that_is_lost_while_it_listens_ends_that_and_is_made_anew(worker):
+def test_a_connection_that_is_lost_while_it_listens_ends_that_until_the_next_one(worker):
     with psycopg.connect(database_url(), autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
     while (task := worker.task()) is None:  # first what the server said at the end
@@ -226,7 +226,7 @@ def test_a_connection_that_is_lost_while_it_listens_ends_that_and_is_made_anew(w
     assert JobLog.objects.get().status == Status.COMPLETED
 
 
-def test_a_claim_whose_answer_was_lost_is_released_at_once(worker, monkeypatch):
+def test_a_claim_whose_answer_was_lost_is_released_immediately(worker, monkeypatch):
     claim = JobQuerySet.claim_oldest
 
     def claim_and_lose_the_answer(self, *arguments):

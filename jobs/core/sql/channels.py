@@ -53,7 +53,7 @@ def listen(channel: str) -> None:
 def read_arrived(listening: Any) -> dict[str, None]:
     """Return the words of the notifications that have arrived on a psycopg connection, without waiting for others."""
     listening.pgconn.consume_input()
-    words = {}
+    words: dict[str, None] = {}
     while notification := listening.pgconn.notifies():
         words[notification.extra.decode()] = None
     return words
