@@ -111,9 +111,10 @@ class OrmBroker(ORM):
         return time.monotonic() >= self._look_at or before != self._looks
 
     def _hear(self, seconds: float) -> bool:
-        """Wait for a NOTIFY; return whether one arrived.
+        """Wait for a NOTIFY; return whether to look now.
 
-        While a worker listens (jobs/brokers/direct.py), it hears them, and this process looks for what it leaves.
+        A worker that listens (jobs/brokers/direct.py) rings the bell when it has heard one; this process then looks a
+        moment later for what it left. One that did not hear it is taken for dead.
         """
         scoreboard, sockets = process_context().scoreboard, self._listener.sockets
         with connection.wrap_database_errors:  # the listener waits on psycopg's connection
@@ -121,10 +122,11 @@ class OrmBroker(ORM):
                 return bool(self._listener.wait(seconds))
             rung = scoreboard.wait_for_bell(seconds, [] if scoreboard.has_listener else sockets)
             called = bool(self._listener.wait(0.0))
-        if called and (rung or scoreboard.has_listener):
+        if called and rung:
             self._look_at = min(self._look_at, time.monotonic() + LEFT_SECONDS)
-            return False
-        return called
+        elif called:
+            scoreboard.forget_listener()
+        return called and not rung
 
     @staticmethod
     def get_connection(list_key: str | None = None) -> models.QuerySet[django_q.Message]:

@@ -131,6 +131,10 @@ class Scoreboard:
         if self._cells[LISTENER] == os.getpid():
             self._cells[LISTENER] = 0
 
+    def forget_listener(self) -> None:
+        """Record that no worker waits for a NOTIFY: one that does not hear hangs, or is dead."""
+        self._cells[LISTENER] = 0
+
     @property
     def has_listener(self) -> bool:
         """Whether a worker waits for a NOTIFY."""

@@ -242,16 +242,24 @@ def test_a_claim_whose_answer_was_lost_is_released_immediately(worker, monkeypat
     assert JobLog.objects.lease_expired().count() == 1
 
 
-def test_the_pusher_waits_for_the_worker_that_listens_and_looks_when_the_bell_rings(worker, context):
+def test_the_pusher_looks_a_moment_after_the_bell_for_what_the_worker_left(worker, context):
     broker = orm.OrmBroker()
+    context.scoreboard.wait_for_bell(0, [])
     assert broker.dequeue() == []
     elsewhere(sample_tasks.echo.enqueue)
-    assert broker.dequeue() == [], "the worker hears it"
     context.scoreboard.ring_bell()
-    until = time.monotonic() + 5
-    while not (fetched := broker.dequeue()) and time.monotonic() < until:
-        pass
-    assert len(fetched) == 1, "what the worker left"
+    assert broker.dequeue() == [], "the worker heard it"
+    assert len(broker.dequeue()) == 1, "and left it"
+    assert context.scoreboard.has_listener
+
+
+def test_a_worker_that_hears_nothing_delays_one_job_and_is_forgotten(worker, context):
+    broker = orm.OrmBroker()
+    context.scoreboard.wait_for_bell(0, [])
+    assert broker.dequeue() == []
+    elsewhere(sample_tasks.echo.enqueue)
+    assert len(broker.dequeue()) == 1
+    assert not context.scoreboard.has_listener
 
 
 def test_a_pusher_without_a_listening_worker_fetches_what_it_hears(context):
