@@ -51,14 +51,13 @@ class Scoreboard:
     def __init__(self) -> None:
         self._cells = memoryview(mmap.mmap(-1, 8 * (HEADER + ROWS * WIDTH))).cast("Q")
         self._cells[ACTIVE] = self._cells[POLLED] = time.monotonic_ns()
-        self._bell, self._rope = os.pipe()
-        os.set_blocking(self._bell, False)
-        os.set_blocking(self._rope, False)
+        self._bell, self._rope = connection.Pipe(duplex=False)
+        os.set_blocking(self._rope.fileno(), False)
 
     def ring_bell(self) -> None:
         """End the pusher's wait."""
         with suppress(BlockingIOError):  # the pipe is full: the bell has been rung
-            os.write(self._rope, b"!")
+            os.write(self._rope.fileno(), b"!")
 
     def wait_for_bell(self, seconds: float, others: Sequence[Any]) -> bool:
         """Wait for `ring_bell`, or until one of `others` is readable, for at most so many seconds.
@@ -66,7 +65,7 @@ class Scoreboard:
         Returns whether the bell has been rung.
         """
         if rung := self._bell in connection.wait([self._bell, *others], seconds):
-            os.read(self._bell, PIPE_BYTES)
+            os.read(self._bell.fileno(), PIPE_BYTES)
         return rung
 
     def drain(self) -> None:
