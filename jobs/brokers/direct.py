@@ -12,8 +12,9 @@ import structlog
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
 from jobs.brokers import django_q
-from jobs.brokers.lanes import QueueId
+from jobs.brokers.lanes import ORDER, QueueId
 from jobs.brokers.messages import CHANNEL, RELEASE, RUN
+from jobs.conf import conf
 from jobs.core.job import JobLog
 from jobs.core.scoreboard import process_context
 from jobs.core.sql import channels
@@ -58,8 +59,10 @@ class Direct:
             if self._connection is not connection.connection:
                 channels.listen(CHANNEL)
                 self._connection = connection.connection
+            with connection.wrap_database_errors:
+                list(self._connection.notifies(timeout=0))  # the pusher has heard them too
             self._waits, self._next_try = True, 0.0
-            scoreboard.ring_bell()  # what the pusher has heard until now, it fetches
+            scoreboard.ring_bell()  # and would wait for this worker, which has dropped them
         except (DatabaseError, InterfaceError) as away:
             self._give_up(away)
 
@@ -70,25 +73,44 @@ class Direct:
             self._unlisten()
 
     def task(self) -> dict[str, Any] | None:
-        """Return the task of a job whose message a notification announced: fetched and claimed; None without one."""
-        context = process_context()
+        """Return the task of a job whose message a notification announced; it is claimed. None when there is none."""
+        scoreboard = process_context().scoreboard
         try:
-            queues = [QueueId.parse(word, django_q.queue_name()) for word in self._read()]
-            if not (queue := next(filter(None, queues), None)):
-                return None
-            self._rest()
-            context.claimed = JobLog.objects.claim_oldest(queue.key(django_q.queue_name()), context.worker)
+            queues = self._read()
+            return self._begin(queues) if queues and not scoreboard.draining else None
         except (DatabaseError, InterfaceError) as away:
             self._give_up(away)
-            return django_q.direct_task(RELEASE)  # of a claim whose answer may have been lost
+            return None
         finally:
-            context.scoreboard.ring_bell()  # the pusher fetches the others
-        return django_q.direct_task(RUN, context.claimed.pk, 1, lane=queue.lane) if context.claimed else None
+            scoreboard.ring_bell()  # the pusher fetches what this worker leaves
 
-    def _read(self) -> list[str]:
-        """Return the words of the notifications that have arrived, each once."""
+    def _begin(self, queues: list[QueueId]) -> dict[str, Any] | None:
+        """Claim a job of the most urgent queue; this worker counts as busy from now on, unless it gets none."""
+        self._rest()
+        scoreboard = process_context().scoreboard
+        scoreboard.started(direct=True)
+        task = self._claim(min(queues, key=lambda queue: ORDER.index(queue.lane)))
+        if task is None:
+            scoreboard.done()
+        return task
+
+    def _claim(self, queue: QueueId) -> dict[str, Any] | None:
+        context, now = process_context(), time.monotonic()
+        try:
+            job = JobLog.objects.claim_oldest(queue.key(django_q.queue_name()), context.worker)
+            if job and job.policy.time_limit > conf.JOB_TIMEOUT_SECONDS:
+                self._unlisten()  # or the server would keep the notifications of all that time for it
+        except Exception as error:  # a type's module may raise anything, and this worker must live
+            self._give_up(error)
+            return django_q.direct_task(RELEASE)  # the job may be claimed nevertheless
+        context.claimed = (job, now) if job else None
+        return django_q.direct_task(RUN, job.pk, 1, lane=queue.lane) if job else None
+
+    def _read(self) -> list[QueueId]:
+        """Return the queues that the notifications name which have arrived."""
         with connection.wrap_database_errors:
-            return list(channels.read_arrived(self._connection))
+            words = channels.read_arrived(self._connection)
+        return [queue for word in words if (queue := QueueId.parse(word, django_q.queue_name()))]
 
     def _rest(self) -> None:
         self._waits = False
@@ -104,8 +126,8 @@ class Direct:
         except (DatabaseError, InterfaceError) as away:
             self._give_up(away)
 
-    def _give_up(self, away: Exception) -> None:
-        log.warning("database away, this worker does not listen", error=type(away).__name__)
+    def _give_up(self, error: Exception) -> None:
+        log.warning("this worker stops listening for now", error=str(error))
         self._rest()
         self._connection = None
         connection.close()

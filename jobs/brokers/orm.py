@@ -28,7 +28,7 @@ from jobs.core.sql import together
 log = structlog.get_logger("jobs.brokers.orm")
 
 POLL_SLICE_SECONDS = 0.5  # how soon the pusher sees that it should stop, or look
-LEFT_SECONDS = 0.005  # from a NOTIFY that a worker hears to a look for what it left: first it begins its job
+LEFT_SECONDS = 0.005  # from the bell to the look for what a worker left: meanwhile that worker begins its job
 
 
 class OrmBroker(ORM):
@@ -114,17 +114,18 @@ class OrmBroker(ORM):
         """Wait for a NOTIFY; return whether to look now.
 
         A worker that listens (jobs/brokers/direct.py) rings the bell when it has heard one; this process then looks a
-        moment later for what it left. One that did not hear it is taken for dead.
+        moment later for what it left. A worker that has heard none of what came in POLL_SLICE_SECONDS hangs or is dead.
         """
         scoreboard, sockets = process_context().scoreboard, self._listener.sockets
         with connection.wrap_database_errors:  # the listener waits on psycopg's connection
             if not sockets:
                 return bool(self._listener.wait(seconds))
-            rung = scoreboard.wait_for_bell(seconds, [] if scoreboard.has_listener else sockets)
-            called = bool(self._listener.wait(0.0))
+            called = bool(self._listener.wait(0.0))  # with the answer to a statement: no socket is readable then
+            rung = scoreboard.wait_for_bell(0.0 if called else seconds, [] if scoreboard.has_listener else sockets)
+            called = bool(self._listener.wait(0.0)) or called
         if called and rung:
             self._look_at = min(self._look_at, time.monotonic() + LEFT_SECONDS)
-        elif called:
+        elif called and seconds == POLL_SLICE_SECONDS:
             scoreboard.forget_listener()
         return called and not rung
 

@@ -191,7 +191,7 @@ class RedisBroker(Redis):
 
     @staticmethod
     def direct() -> None:
-        """Return that workers fetch no messages themselves: no NOTIFY announces these."""
+        """Return None: no NOTIFY announces these messages, so no worker fetches them itself."""
 
     def acknowledge(self, task_id: list[None]) -> None:
         """Do nothing: a fetched message is already deleted."""

@@ -154,7 +154,7 @@ class SqsBroker(Sqs):
 
     @staticmethod
     def direct() -> None:
-        """Return that workers fetch no messages themselves: no NOTIFY announces these."""
+        """Return None: no NOTIFY announces these messages, so no worker fetches them itself."""
 
     def acknowledge(self, task_id: list[Receipt]) -> None:
         """Delete messages after the commit. One that stays is delivered again, and finds nothing to do."""

@@ -26,7 +26,7 @@ class Snapshot:
     """What a cluster is doing at one time."""
 
     started: int
-    """Tasks that workers have begun so far."""
+    """Tasks that workers have begun so far, of those that the pusher fetched."""
     pending: int
     """Tasks that are fetched and not begun."""
     busy: int
@@ -148,7 +148,7 @@ class Scoreboard:
         """Record that this worker begins a task.
 
         urgent: whether its lane is urgent or alert. reserved: whether this worker serves no other lane. direct: whether
-        it fetched the task itself, so that the pusher has not counted it.
+        it claims the job itself, so that the pusher has not counted it.
         """
         row = self._my_row()
         self._cells[row + PID] = os.getpid()
@@ -168,13 +168,12 @@ class Scoreboard:
 
     def read(self) -> Snapshot:
         """Return what the cluster is doing now."""
-        started = started_urgent = direct = busy = reserved = 0
+        started = started_urgent = busy = reserved = 0
         lost, asking = set(), self._cells[ASKING]
         for row in range(HEADER, HEADER + ROWS * WIDTH, WIDTH):
             if pid := self._cells[row + PID]:
                 started += self._cells[row + STARTED]
                 started_urgent += self._cells[row + STARTED_URGENT]
-                direct += self._cells[row + DIRECT]
                 if self._cells[row + STARTED] + self._cells[row + DIRECT] > self._cells[row + DONE]:
                     if _alive(pid):
                         busy += 1
@@ -182,7 +181,7 @@ class Scoreboard:
                     else:
                         lost.add(pid)
         return Snapshot(
-            started=started + direct,
+            started=started,
             pending=self._cells[FETCHED] - started,
             busy=busy,
             quiet=self._seconds_since(ACTIVE),
@@ -217,7 +216,7 @@ class ProcessContext:
     executor: Any = None
     """The executor of a worker (jobs/worker/executor.py), made for its first job."""
     claimed: Any = None
-    """The job that a worker has claimed before it runs its task (jobs/brokers/direct.py)."""
+    """The job that a worker claimed before it runs its task, and time.monotonic() before that (brokers/direct.py)."""
 
     @property
     def worker(self) -> str:

@@ -34,7 +34,7 @@ class Batch:
     """The attempts of one task.
 
     receipts: of their messages, by the primary keys of their jobs. worker: the name that claims the jobs. claimed: the
-    job of the only attempt, if it is claimed already.
+    job of the only attempt, if it is claimed already, and time.monotonic() before that.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Batch:
         receipts: dict[int, Receipt],
         executor: Executor,
         worker: str,
-        claimed: JobLog | None = None,
+        claimed: tuple[JobLog, float] | None = None,
     ) -> None:
         self._unclaimed, self._receipts, self._executor, self._worker = attempts, receipts, executor, worker
         self._claimed = claimed
@@ -156,10 +156,11 @@ class Batch:
     def _claim(self, count: int) -> list[JobLog]:
         """Claim the next `count` jobs, unless they are claimed already; return those that this worker got."""
         attempts, self._unclaimed = self._unclaimed[:count], self._unclaimed[count:]
-        claimed, self._claimed = self._claimed, None
+        if self._claimed:
+            (job, since), self._claimed = self._claimed, None
+            return self._note_claims(attempts, [job], since)
         now = time.monotonic()
-        jobs = [claimed] if claimed else JobLog.objects.claim_many(attempts, worker=self._worker)
-        return self._note_claims(attempts, jobs, now)
+        return self._note_claims(attempts, JobLog.objects.claim_many(attempts, worker=self._worker), now)
 
     def _note_claims(self, attempts: list[Attempt], jobs: list[JobLog], now: float) -> list[JobLog]:
         """Note the jobs that were claimed of `attempts`, drop the messages of the others; return the jobs."""

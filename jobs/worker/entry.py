@@ -47,8 +47,7 @@ def run_many(attempts: list[Attempt], receipts: Sequence[Receipt] = ()) -> None:
         log.warning("database away, messages left for later", error=str(away))
         connection.close()
     if batch.database_was_away:
-        with timeout_postponed():
-            release()
+        release()
 
 
 def release(**_: object) -> None:
@@ -57,13 +56,14 @@ def release(**_: object) -> None:
     Waits for the database until those leases have ended, or the cluster is to stop.
     """
     until = time.monotonic() + conf.JOB_LEASE_SECONDS
-    while time.monotonic() < until and not process_context().scoreboard.draining:
-        try:
-            if released := JobLog.objects.leased_by(process_context().worker).expire_leases():
-                log.warning("claims whose answer was lost are released", jobs=released)
-            return
-        except Error as away:
-            if not sql.is_away(away):
-                raise
-            connection.close()
-            time.sleep(RETRY_SECONDS)
+    with timeout_postponed():
+        while time.monotonic() < until and not process_context().scoreboard.draining:
+            try:
+                if released := JobLog.objects.leased_by(process_context().worker).expire_leases():
+                    log.warning("claims whose answer was lost are released", jobs=released)
+                return
+            except Error as away:
+                if not sql.is_away(away):
+                    raise
+                connection.close()
+                time.sleep(RETRY_SECONDS)

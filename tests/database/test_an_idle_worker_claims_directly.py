@@ -100,6 +100,33 @@ def test_a_job_that_was_claimed_before_the_cluster_stops_is_run(worker, context)
     assert JobLog.objects.get().status == Status.COMPLETED
 
 
+def test_a_cluster_that_drains_claims_nothing_more(worker, context):
+    context.scoreboard.drain()
+    elsewhere(sample_tasks.echo.enqueue)
+    assert called(worker)
+    assert worker.task() is None
+    assert JobLog.objects.get().status == Status.ENQUEUED
+
+
+def test_of_two_announced_queues_the_urgent_one_is_first(worker):
+    elsewhere(sample_types.enqueue, "bulk", lane="bulk")
+    elsewhere(sample_types.enqueue, "urgent", lane="urgent")
+    time.sleep(0.1)
+    assert called(worker)
+    assert worker.task()["group"] == "urgent"
+    assert JobLog.objects.get(status=Status.PROCESSING).job_id == "urgent"
+
+
+def test_a_worker_with_a_long_job_is_sent_no_notifications(worker, settings):
+    settings.JOB_TIMEOUT_SECONDS = 6  # that of the task is 7
+    elsewhere(sample_tasks.patient.enqueue)
+    assert called(worker)
+    task = worker.task()
+    assert channels_of_this_connection() == []
+    run(task)
+    assert JobLog.objects.get().status == Status.COMPLETED
+
+
 @pytest.mark.parametrize("held", ["type", "lane"])
 def test_a_held_job_keeps_its_message_for_the_pusher(worker, held):
     if held == "type":
@@ -215,10 +242,8 @@ def test_a_cluster_that_stops_claims_nothing_more(worker):
 def test_a_connection_that_is_lost_while_it_listens_ends_that_until_the_next_one(worker):
     with psycopg.connect(database_url(), autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
-    while (task := worker.task()) is None:  # first what the server said at the end
-        assert called(worker)
-    run(task)
-    assert not worker.sockets
+    while worker.sockets:  # first it reads what the server said at the end
+        assert worker.task() is None
     worker.listen()
     elsewhere(sample_tasks.echo.enqueue)
     assert called(worker)
@@ -226,14 +251,15 @@ def test_a_connection_that_is_lost_while_it_listens_ends_that_until_the_next_one
     assert JobLog.objects.get().status == Status.COMPLETED
 
 
-def test_a_claim_whose_answer_was_lost_is_released_immediately(worker, monkeypatch):
+@pytest.mark.parametrize("error", [OperationalError("lost"), ZeroDivisionError("in the module of the job's type")])
+def test_a_claim_that_ends_with_an_error_is_released_immediately(worker, monkeypatch, error):
     claim = JobQuerySet.claim_oldest
 
-    def claim_and_lose_the_answer(self, *arguments):
+    def claim_and_fail(self, *arguments):
         claim(self, *arguments)
-        raise OperationalError("lost")
+        raise error
 
-    monkeypatch.setattr(JobQuerySet, "claim_oldest", claim_and_lose_the_answer)
+    monkeypatch.setattr(JobQuerySet, "claim_oldest", claim_and_fail)
     elsewhere(sample_tasks.echo.enqueue)
     assert called(worker)
     task = worker.task()
@@ -262,6 +288,19 @@ def test_a_worker_that_hears_nothing_delays_one_job_and_is_forgotten(worker, con
     assert not context.scoreboard.has_listener
 
 
+def test_a_notification_that_comes_with_the_answer_to_a_statement_does_not_wait(context):
+    broker = orm.OrmBroker()
+    assert broker.dequeue() == []
+    elsewhere(sample_tasks.echo.enqueue)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    context.scoreboard.take_listening()
+    waits = []
+    context.scoreboard.wait_for_bell = lambda seconds, _: waits.append(seconds)
+    assert len(broker.dequeue()) == 1
+    assert waits == [0.0]
+
+
 def test_a_pusher_without_a_listening_worker_fetches_what_it_hears(context):
     broker = orm.OrmBroker()
     assert broker.dequeue() == []
@@ -273,10 +312,11 @@ def test_a_task_that_no_pusher_fetched_counts_as_work_and_not_as_fetched(worker,
     elsewhere(sample_tasks.echo.enqueue)
     assert called(worker)
     task = worker.task()
+    now = context.scoreboard.read()
+    assert (now.busy, now.pending, now.started) == (1, 0, 0)
     django_q._begin_task(task)
     assert context.scoreboard.pending() == (0, 0)
-    now = context.scoreboard.read()
-    assert (now.busy, now.pending, now.started) == (1, 0, 1)
+    assert context.scoreboard.read().busy == 1
     task["func"](*task["args"], **task["kwargs"])
     django_q._end_task(task)
     assert context.scoreboard.read().busy == 0
