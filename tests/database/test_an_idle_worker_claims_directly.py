@@ -12,8 +12,9 @@ from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 from django_q.models import OrmQ
+from django_q.signals import post_execute_in_worker, pre_execute
 
-from jobs.brokers import django_q, messages, orm
+from jobs.brokers import messages, orm
 from jobs.brokers.direct import IDLE_SECONDS, RETRY_SECONDS, Direct
 from jobs.brokers.task_queue import FORK, STOP, TaskQueue
 from jobs.core.job import JobLog, JobQuerySet, Status
@@ -72,9 +73,9 @@ def channels_of_this_connection():
 
 def run(task):
     """Run a task as django-q2's worker does."""
-    django_q._begin_task(task)
+    pre_execute.send("django_q", func=task["func"], task=task)
     task["func"](*task["args"], **task["kwargs"])
-    django_q._end_task(task)
+    post_execute_in_worker.send("django_q", func=task["func"], task=task)
 
 
 def test_a_job_is_claimed_with_its_notification_and_run_once(worker, context):
@@ -314,9 +315,7 @@ def test_a_task_that_no_pusher_fetched_counts_as_work_and_not_as_fetched(worker,
     task = worker.task()
     now = context.scoreboard.read()
     assert (now.busy, now.pending, now.started) == (1, 0, 0)
-    django_q._begin_task(task)
     assert context.scoreboard.pending() == (0, 0)
-    assert context.scoreboard.read().busy == 1
-    task["func"](*task["args"], **task["kwargs"])
-    django_q._end_task(task)
+    run(task)
+    assert context.scoreboard.pending() == (0, 0)
     assert context.scoreboard.read().busy == 0
