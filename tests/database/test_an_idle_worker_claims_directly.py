@@ -4,7 +4,7 @@ import os
 import time
 from datetime import timedelta
 from multiprocessing import connection as sockets
-from threading import Thread
+from threading import Event, Thread
 
 import psycopg
 import pytest
@@ -222,12 +222,19 @@ def test_a_worker_that_gets_a_task_from_the_queue_stops_listening(worker, contex
 
 def test_an_idle_worker_begins_to_listen_and_reads_its_task_like_any_other(context):
     reader = TaskQueue(lambda task: False).reader(direct=Direct())
-    enqueue_soon = Thread(target=lambda: [time.sleep(0.5), elsewhere(sample_tasks.echo.enqueue)])
-    enqueue_soon.start()
+    has_task = Event()
+
+    def enqueue_until_it_has_a_task():
+        while not has_task.wait(0.5):
+            elsewhere(sample_tasks.echo.enqueue)
+
+    enqueueing = Thread(target=enqueue_until_it_has_a_task)
+    enqueueing.start()
     task = reader.get()
-    enqueue_soon.join()
+    has_task.set()
+    enqueueing.join()
     run(task)
-    assert JobLog.objects.get().status == Status.COMPLETED
+    assert JobLog.objects.filter(status=Status.COMPLETED).count() == 1
 
 
 def test_a_cluster_that_stops_claims_nothing_more(worker):
