@@ -1,8 +1,9 @@
 """The short way from a NOTIFY to a worker: one idle worker of a cluster listens, and claims a message's job itself.
 
-Else a message goes through the pusher and a queue of tasks, and its job is claimed after that. While a worker listens,
-the pusher leaves the notifications to it, and a moment later looks for what it left. Nothing depends on that worker: it
-may be killed or stopped at any time. Several jobs in a row are left to the pusher, since they are cheaper together.
+Otherwise a message goes through the pusher and a queue of tasks, and its job is claimed after that. While a worker
+listens, the pusher leaves the notifications to it, and a moment later looks for what it left. Nothing depends on that
+worker: it may be killed or stopped at any time. Several jobs in a row are left to the pusher, since they are cheaper
+together.
 """
 
 import time
@@ -47,7 +48,7 @@ class Direct:
         return None if self._waits else max(IDLE_SECONDS, self._next_try - time.monotonic())
 
     def listen(self) -> None:
-        """Become the worker that listens, if no other one does and a NOTIFY arrives."""
+        """Become the worker that listens, if no other one does and notifications reach this cluster."""
         scoreboard = process_context().scoreboard
         self._next_try = time.monotonic() + RETRY_SECONDS
         if not scoreboard.hears or not scoreboard.take_listening():
@@ -60,16 +61,16 @@ class Direct:
                 channels.listen(CHANNEL)
                 self._connection = connection.connection
             with connection.wrap_database_errors:
-                list(self._connection.notifies(timeout=0))  # the pusher has heard them too
+                list(self._connection.notifies(timeout=0))  # dropped: the pusher has heard them too
             self._waits, self._next_try = True, 0.0
-            scoreboard.ring_bell()  # and would wait for this worker, which has dropped them
+            scoreboard.ring_bell()  # or the pusher would leave what was dropped to this worker
         except (DatabaseError, InterfaceError) as away:
             self._give_up(away)
 
     def stop(self) -> None:
         """Stop listening: there is a task in the queue, so there may be many."""
         if self._waits:
-            self._rest()
+            self._stop_waiting()
             self._unlisten()
 
     def task(self) -> dict[str, Any] | None:
@@ -86,7 +87,7 @@ class Direct:
 
     def _begin(self, queues: list[QueueId]) -> dict[str, Any] | None:
         """Claim a job of the most urgent queue; this worker counts as busy from now on, unless it gets none."""
-        self._rest()
+        self._stop_waiting()
         scoreboard = process_context().scoreboard
         scoreboard.started(direct=True)
         task = self._claim(min(queues, key=lambda queue: ORDER.index(queue.lane)))
@@ -112,7 +113,7 @@ class Direct:
             words = channels.read_arrived(self._connection)
         return [queue for word in words if (queue := QueueId.parse(word, django_q.queue_name()))]
 
-    def _rest(self) -> None:
+    def _stop_waiting(self) -> None:
         self._waits = False
         process_context().scoreboard.stop_listening()
 
@@ -128,6 +129,6 @@ class Direct:
 
     def _give_up(self, error: Exception) -> None:
         log.warning("this worker stops listening for now", error=str(error))
-        self._rest()
+        self._stop_waiting()
         self._connection = None
         connection.close()

@@ -51,7 +51,7 @@ RELIEF_SECONDS = 30.0  # without an urgent task, after which a relief ends
 UNGUARDED = -1.0  # a worker's `timer`: idle, as the sentinel reads it
 SENTINEL_SLACK = 3  # seconds after a worker's alarm when the sentinel kills it, as in django-q2
 OURS = "jobs.worker."  # the beginning of the functions that our tasks name
-DIRECT = "direct"  # the key of a task that the worker has begun before it read it
+DIRECT = "direct"  # the key in a task whose worker claims the job itself: begun with the claim
 OTHER_PROCESSES = 4  # of a cluster, in addition to its workers: main, sentinel, pusher, monitor
 
 MESSAGES = MessageTable(OrmQ)

@@ -54,12 +54,12 @@ class Listener:
         if not self._receives:
             log.warning("NOTIFY does not arrive on this connection (a pooler?), polling", channel=self.channel)
 
-    def wait(self, timeout: float) -> list[str]:
-        """Wait for a NOTIFY for up to `timeout` seconds; return the words of those that arrived."""
+    def wait(self, timeout: float) -> bool:
+        """Wait for a NOTIFY for up to `timeout` seconds; return whether one arrived."""
         if self.hears:
-            return [each.payload for each in self._connection.notifies(timeout=timeout, stop_after=1)]
+            return bool(list(self._connection.notifies(timeout=timeout, stop_after=1)))
         time.sleep(timeout)
-        return []
+        return False
 
     @property
     def sockets(self) -> list[Any]:

@@ -119,10 +119,10 @@ class OrmBroker(ORM):
         scoreboard, sockets = process_context().scoreboard, self._listener.sockets
         with connection.wrap_database_errors:  # the listener waits on psycopg's connection
             if not sockets:
-                return bool(self._listener.wait(seconds))
-            called = bool(self._listener.wait(0.0))  # with the answer to a statement: no socket is readable then
+                return self._listener.wait(seconds)
+            called = self._listener.wait(0.0)  # with the answer to a statement: no socket is readable then
             rung = scoreboard.wait_for_bell(0.0 if called else seconds, [] if scoreboard.has_listener else sockets)
-            called = bool(self._listener.wait(0.0)) or called
+            called = self._listener.wait(0.0) or called
         if called and rung:
             self._look_at = min(self._look_at, time.monotonic() + LEFT_SECONDS)
         elif called and seconds == POLL_SLICE_SECONDS:

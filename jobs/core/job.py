@@ -62,7 +62,8 @@ class JobQuerySet(JobReads["JobLog"]):
         """
         leases = job_types.leases()
         values = [key, *self._claim_values(worker)]
-        claimed = [self.from_row(*each) for each in together.fetch_rows(statements.CLAIM_OLDEST, values)]
+        columns, rows = together.fetch_with_columns(statements.CLAIM_OLDEST, values)
+        claimed = [self.from_row(columns, row) for row in rows]
         self._correct_leases(claimed, leases)
         return claimed[0] if claimed else None
 

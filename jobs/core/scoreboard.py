@@ -1,7 +1,7 @@
 """The scoreboard of a cluster, and the context of each of its processes, which holds it.
 
 A scoreboard is shared memory in which the processes of one cluster record what they do. It has no lock that a killed
-process could hold: every cell that counts has one writer (a worker writes the row of its pid), so plain stores are
+process could hold: every count has one writer (a worker writes the row of its pid), so plain stores are
 enough, and a SIGKILL at any instant leaves a readable scoreboard.
 """
 
@@ -118,7 +118,7 @@ class Scoreboard:
     def take_listening(self) -> bool:
         """Become the worker that waits for a NOTIFY, unless another living one does; return whether this one is it.
 
-        True of both that ask at the same instant: then both look for the same message, and one gets it.
+        Of two that ask at the same instant both may be: then both look for the same message, and one gets it.
         """
         if (listener := self._cells[LISTENER]) not in (0, os.getpid()) and _alive(listener):
             return False

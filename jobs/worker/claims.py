@@ -1,4 +1,4 @@
-"""Claimed jobs: what a worker remembers of them until they are settled, and what it tells of them."""
+"""Claimed jobs: what a worker remembers of them until they are settled, and how it reports them."""
 
 from dataclasses import dataclass
 

@@ -36,11 +36,11 @@ def fetch_both(first: sql.Other, second: sql.Other) -> tuple[Rows, list[str], Ro
         return rows, _columns(cursor), cursor.fetchall()
 
 
-def fetch_rows(statement: str, values: Sequence[Any]) -> list[tuple[list[str], tuple[Any, ...]]]:
-    """Return the rows of a statement, each with the names of the columns."""
+def fetch_with_columns(statement: str, values: Sequence[Any]) -> tuple[list[str], Rows]:
+    """Return the names of a statement's columns, and its rows."""
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
-        return [(_columns(cursor), row) for row in cursor.fetchall()]
+        return _columns(cursor), cursor.fetchall()
 
 
 def _columns(cursor: Any) -> list[str]:
