@@ -10,7 +10,7 @@ from jobs.core import job_types
 from jobs.queue.enqueue import LONGEST_DELAY, Duplicate
 from jobs.tasks import names, results
 from jobs.tasks.compat import BaseTaskBackend, InvalidTask, Task, TaskResult
-from jobs.tasks.enqueue import enqueue_task
+from jobs.tasks.enqueue import enqueue_with_result
 from jobs.tasks.options import parameters
 
 
@@ -40,10 +40,10 @@ class Backend(BaseTaskBackend):
         """
         self.validate_task(task)
         try:
-            job = enqueue_task(task, args, kwargs)
+            _, result = enqueue_with_result(task, args, kwargs)
         except Duplicate as equal:
-            job = equal.job
-        return results.of_job(job, task)
+            return results.of_job(equal.job, task)
+        return result
 
     def get_result(self, result_id: str) -> TaskResult:
         """Return the result with that id. Raises TaskResultDoesNotExist."""

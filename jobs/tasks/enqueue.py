@@ -8,7 +8,7 @@ from typing import Any
 from jobs.core.job import JobLog
 from jobs.queue.enqueue import enqueue
 from jobs.tasks import names, results
-from jobs.tasks.compat import Task, task_enqueued
+from jobs.tasks.compat import Task, TaskResult, task_enqueued
 from jobs.tasks.json_values import as_stored
 
 
@@ -31,6 +31,20 @@ def enqueue_task(
     TypeError or ValueError for arguments that cannot be stored, ValueError for a bad job_id, run_at or lane, and
     InvalidTask when no worker could find the task.
     """
+    job, _ = enqueue_with_result(task, args, kwargs, job_id=job_id, run_at=run_at, lane=lane)
+    return job
+
+
+def enqueue_with_result(
+    task: Task,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None,
+    *,
+    job_id: str | None = None,
+    run_at: datetime | None = None,
+    lane: str = "",
+) -> tuple[JobLog, TaskResult]:
+    """Do as `enqueue_task`, and also return the result, which the receivers of `task_enqueued` have got."""
     names.check_found(task)
     values = as_stored([list(args), dict(kwargs or {})], f"the arguments of {task.module_path}")
     job = enqueue(
@@ -42,8 +56,9 @@ def enqueue_task(
         run_at=run_at or task.run_after,
     )
     _read_times(job)
-    task_enqueued.send(type(task.get_backend()), task_result=results.of_job(job, task))
-    return job
+    result = results.of_job(job, task)
+    task_enqueued.send(type(task.get_backend()), task_result=result)
+    return job, result
 
 
 def _read_times(job: JobLog) -> None:

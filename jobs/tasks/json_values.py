@@ -7,6 +7,7 @@ from typing import Any
 from jobs.tasks.compat import normalize_json
 
 LONGEST = 256 * 1024  # bytes of the arguments of one task, and of its return value
+ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # a NUL as JSON writes it: PostgreSQL stores none
 
 
@@ -17,7 +18,7 @@ def as_stored(value: Any, what: str) -> Any:
     large, nested too deeply, or that PostgreSQL cannot store (NaN, infinity, a NUL, half of a surrogate pair).
     """
     try:
-        text = json.dumps(normalize_json(value), allow_nan=False, ensure_ascii=False)
+        text = ENCODER.encode(normalize_json(value))
         size = len(text.encode())
     except RecursionError:
         raise ValueError(f"{what}: nested too deeply, or contains itself") from None
