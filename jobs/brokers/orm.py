@@ -114,18 +114,19 @@ class OrmBroker(ORM):
         """Wait for a NOTIFY; return whether to look now.
 
         A worker that listens (jobs/brokers/direct.py) rings the bell when it has heard one; this process then looks a
-        moment later for what it left. A worker that has heard none of what came in POLL_SLICE_SECONDS hangs or is dead.
+        moment later for what it left. A worker that has heard nothing of what came while this process waited for
+        POLL_SLICE_SECONDS hangs or is dead.
         """
         scoreboard, sockets = process_context().scoreboard, self._listener.sockets
         with connection.wrap_database_errors:  # the listener waits on psycopg's connection
             if not sockets:
                 return self._listener.wait(seconds)
-            called = self._listener.wait(0.0)  # with the answer to a statement: no socket is readable then
-            rung = scoreboard.wait_for_bell(0.0 if called else seconds, [] if scoreboard.has_listener else sockets)
-            called = self._listener.wait(0.0) or called
+            early = self._listener.wait(0.0)  # with the answer to a statement: no socket is readable then
+            rung = scoreboard.wait_for_bell(0.0 if early else seconds, [] if scoreboard.has_listener else sockets)
+            called = self._listener.wait(0.0) or early
         if called and rung:
             self._look_at = min(self._look_at, time.monotonic() + LEFT_SECONDS)
-        elif called and seconds == POLL_SLICE_SECONDS:
+        elif called and not early and seconds == POLL_SLICE_SECONDS:
             scoreboard.forget_listener()
         return called and not rung
 
