@@ -29,3 +29,26 @@ ADDRESSES = (
 )
 SESSIONS = (gettext_noop("You have signed out."),)
 ADMIN = (gettext_noop("Model name"), gettext_noop("Add link"), gettext_noop("Change or view list link"))
+USERS_OF_THE_ADMIN = (
+    gettext_noop("After you’ve created a user, you’ll be able to edit more user options."),
+    gettext_noop("Error:"),
+    gettext_noop("This action will <strong>enable</strong> password-based authentication for this user."),
+    gettext_noop("Disable password-based authentication"),
+    gettext_noop("Enable password-based authentication"),
+    gettext_noop("Conflicting form data submitted. Please try again."),
+    gettext_noop("Password-based authentication was disabled."),
+    gettext_noop("Set password: %s"),
+    gettext_noop("Reset password"),
+    gettext_noop("The two password fields didn’t match."),
+    gettext_noop(
+        "Whether the user will be able to authenticate using a password or not. If disabled, they may still be able to "
+        "authenticate using other backends, such as Single Sign-On or LDAP."
+    ),
+    gettext_noop("Password-based authentication"),
+    gettext_noop("Enabled"),
+    gettext_noop("Disabled"),
+    gettext_noop("Raw passwords are not stored, so there is no way to see the user’s password."),
+    gettext_noop("Enable password-based authentication for this user by setting a password."),
+    gettext_noop("Your password can’t be entirely numeric."),
+    gettext_noop("%(model)s instance with %(field)s %(value)r is not a valid choice."),
+)
