@@ -29,7 +29,7 @@ ADDRESSES = (
 )
 SESSIONS = (gettext_noop("You have signed out."),)
 ADMIN = (gettext_noop("Model name"), gettext_noop("Add link"), gettext_noop("Change or view list link"))
-USERS_OF_THE_ADMIN = (
+ADMIN_USERS = (
     gettext_noop("After you’ve created a user, you’ll be able to edit more user options."),
     gettext_noop("Error:"),
     gettext_noop("This action will <strong>enable</strong> password-based authentication for this user."),

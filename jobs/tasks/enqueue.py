@@ -44,7 +44,7 @@ def enqueue_with_result(
     run_at: datetime | None = None,
     lane: str = "",
 ) -> tuple[JobLog, TaskResult]:
-    """Do as `enqueue_task`, and also return the result, which the receivers of `task_enqueued` have got."""
+    """Do as `enqueue_task`, and also return the result that the receivers of `task_enqueued` got."""
     names.check_found(task)
     values = as_stored([list(args), dict(kwargs or {})], f"the arguments of {task.module_path}")
     job = enqueue(

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import connection
 
+from jobs.core import sql
 from jobs.core.sql import channels
 
 PROGRAM_LIMIT_EXCEEDED = "54000"  # SQLSTATE: the server's queue of notifications is full
@@ -12,10 +13,8 @@ PROGRAM_LIMIT_EXCEEDED = "54000"  # SQLSTATE: the server's queue of notification
 
 def is_possible() -> bool:
     """Return whether several statements can be sent together: on PostgreSQL, outside of a transaction."""
-    database = connections[DEFAULT_DB_ALIAS]  # each use of `connection` would look for it
-    bound_there = database.settings_dict["OPTIONS"].get("server_side_binding")
-    alone = not database.in_atomic_block and database.get_autocommit()
-    return database.vendor == "postgresql" and not bound_there and alone
+    bound_there = connection.settings_dict["OPTIONS"].get("server_side_binding")
+    return sql.is_postgresql() and not bound_there and not connection.in_atomic_block and connection.get_autocommit()
 
 
 def fetch_and_notify(statement: str, values: Sequence[Any], wake: channels.Notification) -> list[tuple[Any, ...]]:
